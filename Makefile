@@ -1,0 +1,45 @@
+# make demo   sets up, builds, trains an SP-Net on Fashion-MNIST and prints its accuracy at every bit-width
+# make test   sets up, builds, runs all tests
+JOBS ?= $(shell nproc)
+PROGRAM := build/release/bin/instantnet
+DEMO ?= configs/demo.yaml
+
+.PHONY: help setup build demo demo-wide test test-light test-asan bench format clean
+
+help:
+	@sed -n '1,2s/^# //p' Makefile
+	@echo "also: build, demo-wide (six bit-widths), test-light (no torch), test-asan, bench, format, clean"
+
+setup:
+	@tools/setup.sh
+
+build: setup
+	@echo "build: configuring and compiling into build/release"
+	@cmake --preset release >build-configure.tmp || { cat build-configure.tmp; exit 1; }
+	@rm -f build-configure.tmp
+	@cmake --build --preset release -j $(JOBS)
+
+demo: build
+	@$(PROGRAM) train -c $(DEMO) -o runs/demo --force
+
+demo-wide: build
+	@$(PROGRAM) train -c $(DEMO) -o runs/demo-wide --force --set bits=[2,3,4,6,8,32]
+
+test: build
+	@ctest --preset release -j $(JOBS)
+
+test-light:
+	@tools/setup.sh light
+	@cmake --preset light && cmake --build --preset light -j $(JOBS) && ctest --preset light -j $(JOBS)
+
+test-asan: setup
+	@cmake --preset asan && cmake --build --preset asan -j $(JOBS) && ctest --preset asan -j $(JOBS)
+
+bench: build
+	@build/release/bin/bench_cdt_step
+
+format:
+	@git ls-files '*.h' '*.cpp' | xargs clang-format -i
+
+clean:
+	@rm -rf build

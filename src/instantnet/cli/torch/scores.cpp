@@ -1,0 +1,50 @@
+#include "instantnet/cli/torch/scores.h"
+
+#include <cstdio>
+#include <filesystem>
+#include <utility>
+
+#include "instantnet/core/error.h"
+
+namespace instantnet::cli {
+
+Tree accuracy_tree(const std::vector<std::string>& names, const train::Evaluation& evaluation) {
+  Tree tree = Tree::map();
+  for (size_t i = 0; i < names.size(); ++i)
+    tree.set(names[i], Tree::of(evaluation.scores.at(i).accuracy));
+  return tree;
+}
+
+Tree loss_tree(const std::vector<std::string>& names, const train::Evaluation& evaluation) {
+  Tree tree = Tree::map();
+  for (size_t i = 0; i < names.size(); ++i)
+    tree.set(names[i], Tree::of(evaluation.scores.at(i).loss));
+  return tree;
+}
+
+Tree scores_tree(const std::vector<std::string>& names, const train::Evaluation& evaluation) {
+  return Tree::map()
+      .set("images", Tree::of(evaluation.images))
+      .set("accuracy", accuracy_tree(names, evaluation))
+      .set("loss", loss_tree(names, evaluation));
+}
+
+std::vector<std::string> width_names(const std::vector<int>& bits) {
+  std::vector<std::string> names;
+  for (const int one : bits) names.push_back(std::to_string(one));
+  return names;
+}
+
+void print_text(std::string text) {
+  while (text.ends_with('\n')) text.pop_back();
+  std::puts(text.c_str());
+}
+
+std::string plain_path(const std::string& path) {
+  if (path.empty()) fail("path", "is empty; give the path of a folder.");
+  std::filesystem::path plain = std::filesystem::absolute(path).lexically_normal();
+  if (!plain.has_filename()) plain = plain.parent_path();
+  return plain.string();
+}
+
+}  // namespace instantnet::cli

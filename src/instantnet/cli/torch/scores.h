@@ -1,0 +1,28 @@
+// Scores per bit-width as people and programs read them; what train and eval print.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "instantnet/core/tree.h"
+#include "instantnet/train/evaluate.h"
+
+namespace instantnet::cli {
+
+/// {"2": 0.81, "4": 0.84}: accuracies or losses by name of the setting ("8", "mixed").
+Tree accuracy_tree(const std::vector<std::string>& names, const train::Evaluation& evaluation);
+Tree loss_tree(const std::vector<std::string>& names, const train::Evaluation& evaluation);
+
+/// {"images": N, "accuracy": {...}, "loss": {...}}
+Tree scores_tree(const std::vector<std::string>& names, const train::Evaluation& evaluation);
+
+/// "2", "4" of {2, 4}.
+std::vector<std::string> width_names(const std::vector<int>& bits);
+
+/// Prints on standard output, with exactly one line end at the end.
+void print_text(std::string text);
+
+/// An absolute path without "." and "..", so that "." has a name.
+std::string plain_path(const std::string& path);
+
+}  // namespace instantnet::cli

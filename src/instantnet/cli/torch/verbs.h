@@ -1,0 +1,19 @@
+// The verbs of the program that need torch, one file each.
+#pragma once
+
+namespace CLI {
+class App;
+}
+
+namespace instantnet::cli {
+
+/// `instantnet train`: a network from a config.
+void add_train(CLI::App& app);
+/// `instantnet eval`: a checkpoint on a test set, at every bit-width.
+void add_eval(CLI::App& app);
+/// `instantnet data check`: recognises, counts and verifies a data set.
+void add_data(CLI::App& app);
+/// `instantnet import`: a checkpoint of the InstantNet authors' PyTorch code.
+void add_import(CLI::App& app);
+
+}  // namespace instantnet::cli

@@ -1,0 +1,22 @@
+// The verbs of the program, one file each. Each function adds its subcommand with a callback that
+// parses into an options struct, calls one library function and prints.
+#pragma once
+
+#include <string>
+
+namespace CLI {
+class App;
+}
+
+namespace instantnet::cli {
+
+std::string version_text();
+
+void add_zoo(CLI::App& app);
+
+/// All verbs that need no torch.
+void add_torch_free_verbs(CLI::App& app);
+/// train, eval, data, import; without torch, verbs that say how to get them.
+void add_torch_verbs(CLI::App& app);
+
+}  // namespace instantnet::cli

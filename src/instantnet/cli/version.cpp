@@ -1,0 +1,10 @@
+// The version, and the list of verbs that need no torch.
+#include "instantnet/cli/verbs.h"
+
+namespace instantnet::cli {
+
+std::string version_text() { return "instantnet " INSTANTNET_VERSION; }
+
+void add_torch_free_verbs(CLI::App& app) { add_zoo(app); }
+
+}  // namespace instantnet::cli

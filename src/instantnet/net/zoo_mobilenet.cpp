@@ -1,0 +1,68 @@
+// MobileNetV2 (Sandler et al., CVPR 2018).
+#include <fmt/format.h>
+
+#include <vector>
+
+#include "instantnet/net/builder.h"
+#include "instantnet/net/families.h"
+
+namespace instantnet {
+namespace {
+
+/// One row of the paper's table 2.
+struct Stage {
+  int64_t expansion, channels, blocks, stride;
+};
+
+/// 1x1 to expansion * in channels, 3x3 depthwise, 1x1 linear; the identity is added when shapes
+/// allow.
+void inverted_residual(NetworkBuilder& net, const std::string& prefix, int64_t in_channels,
+                       const Stage& stage, int64_t stride) {
+  const std::string block_input = net.here();
+  const int64_t wide = stage.expansion * in_channels;
+  if (stage.expansion > 1) net.conv(prefix + "expand", {wide}, Activation::Relu6);
+  net.conv(prefix + "depthwise", {wide, 3, stride, wide}, Activation::Relu6);
+  net.conv(prefix + "project", {stage.channels}, Activation::None);
+  if (stride == 1 && stage.channels == in_channels)
+    net.add(prefix + "add", block_input, Activation::None);
+}
+
+/// Stem, stages and 1x1 header; strides of the stem and of the second stage differ between image
+/// sizes.
+void features(NetworkBuilder& net, int64_t stem_stride, int64_t second_stride,
+              const ZooOptions& options) {
+  const std::vector<Stage> stages = {{1, 16, 1, 1}, {6, 24, 2, second_stride},
+                                     {6, 32, 3, 2}, {6, 64, 4, 2},
+                                     {6, 96, 3, 1}, {6, 160, 3, 2},
+                                     {6, 320, 1, 1}};
+  int64_t channels = 32;
+  net.conv("stem", {channels, 3, stem_stride}, Activation::Relu6, options.first_bits);
+  for (size_t s = 0; s < stages.size(); ++s) {
+    for (int64_t i = 0; i < stages[s].blocks; ++i) {
+      inverted_residual(net, fmt::format("stage{}.block{}.", s + 1, i), channels, stages[s],
+                        i == 0 ? stages[s].stride : 1);
+      channels = stages[s].channels;
+    }
+  }
+  net.conv("header", {1280}, Activation::Relu6);
+  net.plain("pool", Op::GlobalAvgPool);
+}
+
+}  // namespace
+
+NetworkSpec mobilenetv2(const ZooOptions& options) {
+  NetworkBuilder net("mobilenetv2", options);
+  features(net, 2, 2, options);
+  net.dropout("dropout", 0.2);
+  net.linear("fc", options.classes, options.last_bits);
+  return net.done();
+}
+
+NetworkSpec mobilenetv2_cifar(const ZooOptions& options) {
+  NetworkBuilder net("mobilenetv2-cifar", options);
+  features(net, 1, 1, options);
+  net.linear("fc", options.classes, options.last_bits);
+  return net.done();
+}
+
+}  // namespace instantnet

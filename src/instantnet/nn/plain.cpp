@@ -1,0 +1,134 @@
+// The plain executor: one tensor operation after the other, gradients by autograd, on any device
+// and with any quantizer. It is the meaning of a SwitchableModel; the fused executor is tested
+// against it.
+#include <torch/torch.h>
+
+#include <map>
+#include <string>
+
+#include "instantnet/nn/executor.h"
+#include "instantnet/nn/plain_node.h"
+#include "instantnet/nn/ranges.h"
+
+namespace instantnet::nn {
+
+namespace {
+
+InputFacts facts_of(const at::Tensor& x, const Layer& layer, BatchFacts needed) {
+  const at::NoGradGuard no_gradient;
+  InputFacts facts;
+  if (needed == BatchFacts::MeanSquare) facts.mean_square = x.detach().square().mean().reshape({1});
+  if (needed == BatchFacts::Extremes) {
+    if (layer.per_channel_range) {
+      facts.low = x.detach().amin({0, 2, 3});
+      facts.high = x.detach().amax({0, 2, 3});
+    } else {
+      facts.low = x.detach().min().reshape({1});
+      facts.high = x.detach().max().reshape({1});
+    }
+  }
+  return facts;
+}
+
+class PlainExecutor : public Executor {
+ public:
+  PlainExecutor(SwitchableModel& model, int threads) : model_(model), threads_(threads) {}
+
+  void begin(const at::Tensor& images) override {
+    images_ = images.to(torch::Device(model_.device()));
+  }
+  void weights_changed() override {}
+
+  at::Tensor forward(int bits, Mode mode) override { return forward(model_.uniform(bits), mode); }
+
+  at::Tensor forward(const std::vector<Precision>& precisions, Mode mode) override {
+    at::set_num_threads(threads_);
+    model_.check_precisions(precisions);
+    at::AutoGradMode track(mode == Mode::Train);
+    std::map<std::string, at::Tensor> values = {{"input", images_}};
+    size_t layer = 0;
+    for (size_t i = 0; i < model_.spec().nodes.size(); ++i) {
+      const Node& node = model_.spec().nodes[i];
+      const bool computes = node.op == Op::Conv || node.op == Op::Linear;
+      values[node.name] = computes ? run_layer(model_.layers()[layer], node,
+                                               values.at(node.inputs[0]), precisions[layer], mode)
+                                   : run_node(node, i, values, mode);
+      if (computes) ++layer;
+    }
+    logits_ = values.at(model_.spec().nodes.back().name);
+    return logits_.detach();
+  }
+
+  void backward(const at::Tensor& logits_gradient) override {
+    at::set_num_threads(threads_);
+    logits_.backward(logits_gradient);
+    logits_ = at::Tensor();
+  }
+
+  void finish() override {}
+  void calibration_momentum(double momentum) override { calibration_momentum_ = momentum; }
+  void noise_seed(uint64_t seed) override { noise_seed_ = seed; }
+
+ private:
+  at::Tensor quantize_input(Layer& layer, const at::Tensor& x, int bits, Mode mode) {
+    const quant::Grid grid = input_grid(
+        model_, layer, bits, mode, facts_of(x, layer, needed_facts(model_, layer, bits, mode)));
+    const at::Tensor alpha = learned_range(model_, layer, bits);
+    if (!alpha.defined() || mode != Mode::Train) return quant::fake_quantize(x, grid);
+    return quant::fake_quantize_learned(
+        x, alpha, bits, layer.signed_input, model_.quantizer().range_gradient(),
+        quant::range_gradient_scale(layer.input_features, bits, layer.signed_input));
+  }
+
+  at::Tensor normalise(const Norm& norm, const at::Tensor& x, Mode mode) {
+    const bool batch = mode != Mode::Eval;
+    if (batch) norm.count.add_(1);
+    const double momentum =
+        mode == Mode::Calibrate ? calibration_momentum_ : model_.options().norm_momentum;
+    return at::batch_norm(x, norm.scale, norm.shift, norm.mean, norm.variance, batch, momentum,
+                          model_.options().norm_epsilon,
+                          /*cudnn_enabled=*/true);
+  }
+
+  at::Tensor run_layer(Layer& layer, const Node& node, at::Tensor x, Precision asked, Mode mode) {
+    const Precision precision = model_.effective(layer, asked);
+    if (precision.activation < 32) x = quantize_input(layer, x, precision.activation, mode);
+    at::Tensor weight = layer.weight;
+    if (precision.weight < 32)
+      weight = model_.quantizer().weight(weight, precision.weight, model_.master_bits(layer),
+                                         layer.weight_state);
+    if (model_.options().layout == Layout::Contiguous && node.op == Op::Conv) {
+      weight = weight.contiguous();
+      x = x.contiguous();
+    }
+    at::Tensor y =
+        node.op == Op::Linear
+            ? at::linear(x, weight, layer.bias)
+            : at::conv2d(x, weight, layer.bias, {node.stride, node.stride},
+                         {node.padding, node.padding}, {node.dilation, node.dilation}, node.groups);
+    if (!layer.norms.empty())
+      y = normalise(layer.norms[static_cast<size_t>(model_.norm_index(layer, asked))], y, mode);
+    return activate(y, node.activation);
+  }
+
+  at::Tensor run_node(const Node& node, size_t index,
+                      const std::map<std::string, at::Tensor>& values, Mode mode) const {
+    std::vector<at::Tensor> inputs;
+    for (const std::string& input : node.inputs) inputs.push_back(values.at(input));
+    return run_plain_node(node, inputs, {mode == Mode::Train, noise_seed_, index});
+  }
+
+  SwitchableModel& model_;
+  int threads_;
+  at::Tensor images_, logits_;
+  double calibration_momentum_ = 0.1;
+  uint64_t noise_seed_ = 0;
+};
+
+}  // namespace
+
+std::unique_ptr<Executor> make_plain_executor(SwitchableModel& model, int threads) {
+  return std::make_unique<PlainExecutor>(model, threads);
+}
+
+}  // namespace instantnet::nn
