@@ -74,8 +74,78 @@ class Paper {
   Paper() : file_(std::tmpfile()) {}
   ~Paper() { std::fclose(file_); }
   std::FILE* stream() { return file_; }
-  /// Everything printed. Closes the printing side: only then does a read end where the text ends, as
-  /// the system hands it over in pieces and in its own time.
+  std::string text() {
+    std::rewind(file_);
+    std::string all(4000, '\0');
+    all.resize(std::fread(all.data(), 1, all.size(), file_));
+    return all;
+  }
+
+ private:
+  std::FILE* file_;
+};
+
+TEST(PrintedProgress, PrintsPlainLinesWhereThereIsNoTerminal) {
+  Paper paper;
+  PrintedProgress progress(paper.stream());
+  progress.begin("train  epoch 1/6", 100, "images");
+  for (int i = 1; i <= 100; ++i) progress.update(i, "loss 0.41");
+  progress.say("checkpoint written");
+  progress.end("accuracy 0.81");
+  EXPECT_THAT(paper.text(),
+              MatchesRegex("train  epoch 1/6: 100 images\n"
+                           "checkpoint written\n"
+                           "train  epoch 1/6 \\[#+\\] 100%  100/100 images  [^\n]*loss 0.41\n"
+                           "accuracy 0.81\n"));
+}
+
+TEST(PrintedProgress, PrintsALineAnUpdateWithoutAPause) {
+  Paper paper;
+  PrintedProgress progress(paper.stream(), 0);
+  progress.begin("check", 0, "files");
+  progress.update(1);
+  progress.update(2);
+  progress.end();
+  EXPECT_THAT(paper.text(), MatchesRegex("check\n"
+                                         "check  1 files[^\n]*\n"
+                                         "check  2 files[^\n]*\n"
+                                         "check  2 files[^\n]*\n"));
+}
+
+TEST(PrintedProgress, EndsAPartBeforeTheNext) {
+  Paper paper;
+  PrintedProgress progress(paper.stream());
+  progress.begin("one", 1, "x");
+  progress.begin("two", 1, "x");
+  progress.end("all done");
+  progress.end();
+  EXPECT_THAT(paper.text(), MatchesRegex("one: 1 x\n"
+                                         "one [^\n]*\n"
+                                         "two: 1 x\n"
+                                         "two [^\n]*\n"
+                                         "all done\n"));
+}
+
+/// A pseudo terminal that tells what was printed on it.
+class Terminal {
+ public:
+  Terminal() : master_(::posix_openpt(O_RDWR | O_NOCTTY)) {
+    if (master_ < 0 || ::grantpt(master_) != 0 || ::unlockpt(master_) != 0) return;
+    const int slave = ::open(::ptsname(master_), O_RDWR | O_NOCTTY);
+    if (slave < 0) return;
+    struct termios raw;
+    ::tcgetattr(slave, &raw);
+    ::cfmakeraw(&raw);
+    ::tcsetattr(slave, TCSANOW, &raw);
+    stream_ = ::fdopen(slave, "w");
+  }
+  ~Terminal() {
+    if (stream_ != nullptr) std::fclose(stream_);
+    if (master_ >= 0) ::close(master_);
+  }
+  std::FILE* stream() { return stream_; }
+  /// Everything printed. Closes the printing side: only then does a read end where the text ends,
+  /// as the system hands it over in pieces and in its own time.
   std::string text() {
     std::fclose(std::exchange(stream_, nullptr));
     std::string all;
