@@ -1,4 +1,5 @@
-// What a device is: storage levels from DRAM to registers, the arrays between them, the multipliers.
+// What a device is: storage levels from DRAM to registers, the arrays between them, the
+// multipliers.
 #pragma once
 
 #include <cstdint>

@@ -34,8 +34,8 @@ struct AccessCounts {
 struct LevelCost {
   PerTensor<double> energy_pj;
   double network_pj = 0;
-  double cycles = 0;     // by the tightest of its bandwidths
-  std::string limit;     // "read", "write", "total", "outputs write"; empty: no bandwidth limits it
+  double cycles = 0;  // by the tightest of its bandwidths
+  std::string limit;  // "read", "write", "total", "outputs write"; empty: no bandwidth limits it
   bool operator==(const LevelCost&) const = default;
 };
 

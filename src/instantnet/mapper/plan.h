@@ -49,9 +49,9 @@ struct Stage {
 struct Total {
   int bits = 0;
   Mode mode = Mode::MultiCycle;
-  double energy_pj = 0;       // of one image
-  double cycles = 0;          // from an image in to its result out
-  double interval_cycles = 0; // between two images
+  double energy_pj = 0;        // of one image
+  double cycles = 0;           // from an image in to its result out
+  double interval_cycles = 0;  // between two images
   double edp() const { return energy_pj * cycles; }
 };
 
@@ -59,11 +59,11 @@ struct MappingPlan {
   std::string network;
   Accelerator accelerator;
   MapOptions options;
-  std::vector<LayerPlan> layers;            // layers x bits, by layer, then in the order of bits
-  std::vector<std::vector<Stage>> stages;   // one list a bit-width, empty for multi-cycle
-  std::vector<Total> totals;                // the chosen mode, one a bit-width
-  std::vector<Total> multi_cycle, pipeline; // both, where they were computed
-  std::vector<std::string> why;             // one sentence a bit-width: why this mode
+  std::vector<LayerPlan> layers;             // layers x bits, by layer, then in the order of bits
+  std::vector<std::vector<Stage>> stages;    // one list a bit-width, empty for multi-cycle
+  std::vector<Total> totals;                 // the chosen mode, one a bit-width
+  std::vector<Total> multi_cycle, pipeline;  // both, where they were computed
+  std::vector<std::string> why;              // one sentence a bit-width: why this mode
   /// Layers that are not mapped (pooling, additions): listed, not dropped.
   std::vector<std::string> unmapped;
   /// One mapping for all bit-widths instead of one each: energy-delay product relative to `totals`.

@@ -43,9 +43,9 @@ Fields fields(SearchOptions& options);
 /// What a mapping must look like; absent parts are free. Read from YAML.
 struct LevelConstraint {
   std::string level;
-  std::vector<Dim> order;       // these dims, outermost first; the others anywhere outside them
-  std::vector<Loop> temporal;   // factors that are fixed
-  std::vector<Loop> spatial;    // likewise
+  std::vector<Dim> order;      // these dims, outermost first; the others anywhere outside them
+  std::vector<Loop> temporal;  // factors that are fixed
+  std::vector<Loop> spatial;   // likewise
   std::optional<std::vector<Dim>> spatial_dims;  // only these may be spread over the children
   PerTensor<std::optional<bool>> keeps;
   bool operator==(const LevelConstraint&) const = default;
@@ -87,12 +87,9 @@ std::variant<Found, Misfit> search(const LayerShape& layer, Precision precision,
 
 /// All precisions of one layer, widest first: a wider one's mapping starts the next, and counts
 /// that do not depend on the bit-width are shared. Results in the order of `precisions`.
-std::vector<std::variant<Found, Misfit>> search_all(const LayerShape& layer,
-                                                    const std::vector<Precision>& precisions,
-                                                    const Accelerator& device,
-                                                    const Constraints& constraints,
-                                                    const SearchOptions& options,
-                                                    const Watch& watch = {});
+std::vector<std::variant<Found, Misfit>> search_all(
+    const LayerShape& layer, const std::vector<Precision>& precisions, const Accelerator& device,
+    const Constraints& constraints, const SearchOptions& options, const Watch& watch = {});
 
 /// Names of the expert dataflows for Engine::Template, each with one sentence and its source.
 const std::vector<std::pair<std::string, std::string>>& templates();

@@ -1,5 +1,6 @@
-// The slow oracle: walks a mapping's loop nest, keeps real buffers, counts every access, and computes
-// the layer's output. Nothing here is clever; the closed forms of cost.h must equal it exactly.
+// The slow oracle: walks a mapping's loop nest, keeps real buffers, counts every access, and
+// computes the layer's output. Nothing here is clever; the closed forms of cost.h must equal it
+// exactly.
 #pragma once
 
 #include <cstdint>

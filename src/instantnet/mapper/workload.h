@@ -51,8 +51,8 @@ Tensor parse_tensor(const std::string& text, const std::string& where);
 /// Loop bounds of a layer: K = k / groups, C = c, G = groups.
 PerDim bounds_of(const LayerShape& layer);
 
-/// Whether the elements of a tensor depend on a loop: weights on G K C R S, inputs on N G C P Q R S,
-/// outputs on N G K P Q.
+/// Whether the elements of a tensor depend on a loop: weights on G K C R S, inputs on N G C P Q R
+/// S, outputs on N G K P Q.
 constexpr bool relevant(Tensor t, Dim d) {
   switch (t) {
     case Tensor::Weights:
