@@ -74,6 +74,52 @@ class Paper {
   Paper() : file_(std::tmpfile()) {}
   ~Paper() { std::fclose(file_); }
   std::FILE* stream() { return file_; }
+  std::string text() {
+    std::rewind(file_);
+    std::string all;
+    std::array<char, 4000> piece;
+    for (size_t got; (got = std::fread(piece.data(), 1, piece.size(), file_)) > 0;)
+      all.append(piece.data(), got);
+    return all;
+  }
+
+ private:
+  std::FILE* file_;
+};
+
+TEST(PrintedProgress, PrintsPlainLinesToAFile) {
+  Paper paper;
+  PrintedProgress progress(paper.stream());
+  progress.begin("train", 100, "images");
+  for (int i = 0; i <= 100; ++i) progress.update(i, "loss 0.41");
+  progress.say("checkpoint written");
+  progress.end("accuracy 0.81");
+  const std::string text = paper.text();
+  EXPECT_THAT(text, StartsWith("train: 100 images\ncheckpoint written\ntrain ["));
+  EXPECT_THAT(text, testing::EndsWith("loss 0.41\naccuracy 0.81\n"));
+  EXPECT_THAT(text, Not(HasSubstr("\r")));
+}
+
+/// A pseudo terminal that tells what was printed to it.
+class Terminal {
+ public:
+  Terminal() : master_(::posix_openpt(O_RDWR | O_NOCTTY)) {
+    if (master_ < 0 || ::grantpt(master_) != 0 || ::unlockpt(master_) != 0) return;
+    const char* const name = ::ptsname(master_);
+    const int slave = name == nullptr ? -1 : ::open(name, O_RDWR | O_NOCTTY);
+    if (slave < 0) return;
+    termios settings{};
+    ::tcgetattr(slave, &settings);
+    ::cfmakeraw(&settings);  // line ends stay as they are printed
+    ::tcsetattr(slave, TCSANOW, &settings);
+    stream_ = ::fdopen(slave, "w");
+  }
+  ~Terminal() {
+    if (stream_ != nullptr) std::fclose(stream_);
+    if (master_ >= 0) ::close(master_);
+  }
+  /// Null where the machine gives no pseudo terminal.
+  std::FILE* stream() { return stream_; }
   /// Everything printed. Closes the printing side: only then does a read end where the text ends, as
   /// the system hands it over in pieces and in its own time.
   std::string text() {
