@@ -73,7 +73,12 @@ struct MappingPlan {
 /// Told after each layer and bit-width.
 using MapWatch = std::function<void(const LayerPlan& done, size_t index, size_t of)>;
 
-/// Error naming the layer that fits nowhere, with what it needs.
+/// Error naming the layer that fits nowhere, with what it needs. `network` may come from another
+/// room (ONNX); its batch is in the shapes, options.batch does not change it.
+MappingPlan map_network(const NetworkLayers& network, const Accelerator& device,
+                        const Constraints& constraints, const MapOptions& options,
+                        const MapWatch& watch = {});
+/// network_layers(network, options.batch), mapped.
 MappingPlan map_network(const NetworkSpec& network, const Accelerator& device,
                         const Constraints& constraints, const MapOptions& options,
                         const MapWatch& watch = {});

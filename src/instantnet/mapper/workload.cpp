@@ -59,20 +59,34 @@ PerDim bounds_of(const LayerShape& layer) {
           layer.r, layer.s};
 }
 
-std::vector<Workload> workloads_of(const NetworkSpec& network, int64_t batch) {
-  std::vector<Workload> all;
-  for (const NamedLayer& layer : layers(network)) {
-    Workload one{layer.name, layer.shape, layer.bits, 1};
-    one.shape.n = batch;
+std::vector<Workload> merge_equal(const std::vector<Workload>& all) {
+  std::vector<Workload> merged;
+  for (const Workload& one : all) {
     const auto same = [&](const Workload& other) {
       return other.shape == one.shape && other.bits == one.bits;
     };
-    const auto found = std::find_if(all.begin(), all.end(), same);
-    if (found == all.end())
-      all.push_back(one);
+    const auto found = std::find_if(merged.begin(), merged.end(), same);
+    if (found == merged.end())
+      merged.push_back(one);
     else
-      ++found->count;
+      found->count += one.count;
   }
+  return merged;
+}
+
+std::vector<Workload> workloads_of(const NetworkSpec& network, int64_t batch) {
+  return merge_equal(network_layers(network, batch).layers);
+}
+
+NetworkLayers network_layers(const NetworkSpec& network, int64_t batch) {
+  NetworkLayers all{network.name, {}, {}};
+  for (const NamedLayer& layer : layers(network)) {
+    all.layers.push_back({layer.name, layer.shape, layer.bits, 1});
+    all.layers.back().shape.n = batch;
+  }
+  for (const Node& node : network.nodes)
+    if (node.op != Op::Conv && node.op != Op::Linear)
+      all.unmapped.push_back(fmt::format("{} ({})", node.name, to_string(node.op)));
   return all;
 }
 

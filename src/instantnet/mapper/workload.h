@@ -74,8 +74,21 @@ struct Workload {
   bool operator==(const Workload&) const = default;
 };
 
+/// Equal (shape, bits) become one with the sum of their counts, in order of first occurrence.
+std::vector<Workload> merge_equal(const std::vector<Workload>& all);
+
 /// The layers of a network, equal (shape, bits) merged, in order of first occurrence.
 std::vector<Workload> workloads_of(const NetworkSpec& network, int64_t batch = 1);
+
+/// A network as the mapper sees it, whichever file it came from.
+struct NetworkLayers {
+  std::string network;
+  std::vector<Workload> layers;  // every layer in order, not merged
+  /// "pool1 (max_pool)": what is not mapped is listed, not dropped.
+  std::vector<std::string> unmapped;
+  bool operator==(const NetworkLayers&) const = default;
+};
+NetworkLayers network_layers(const NetworkSpec& network, int64_t batch = 1);
 
 /// Error naming the layer when a bound is not positive, or a product that costs are counted with
 /// would not fit in 62 bits.
