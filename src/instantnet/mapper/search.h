@@ -47,6 +47,7 @@ struct LevelConstraint {
   std::vector<Loop> temporal;  // factors that are fixed
   std::vector<Loop> spatial;   // likewise
   std::optional<std::vector<Dim>> spatial_dims;  // only these may be spread over the children
+  std::vector<Loop> spatial_most;                // by at most so many each: [k16, c16]
   PerTensor<std::optional<bool>> keeps;
   bool operator==(const LevelConstraint&) const = default;
 };
@@ -55,6 +56,12 @@ struct Constraints {
   bool empty() const { return levels.empty(); }
   bool operator==(const Constraints&) const = default;
 };
+/// Error naming the level for constraints that the device cannot keep or that contradict each
+/// other.
+void check(const Constraints& constraints, const Accelerator& device);
+/// constraints.yaml: a list of levels, each with `level` and any of `order: [k, c]`,
+/// `temporal: [k4]`, `spatial: [k16]`, `spatial_dims: [k, c]`, `spatial_most: [k16]`,
+/// `keep: [inputs]`, `bypass: [weights]`.
 Tree to_tree(const Constraints& constraints);
 /// Error with file and line for unknown levels or dims, or constraints that contradict each other.
 Constraints constraints_from_tree(const Tree& tree, const Accelerator& device);
@@ -72,6 +79,8 @@ struct Found {
   bool certified = false;
   int64_t evaluations = 0;
   double seconds = 0;
+  /// One sentence when the engine did something else than was asked: why there is no certificate.
+  std::string note;
 };
 
 /// Told while a search runs: the best value so far and the bound; return false to stop.
