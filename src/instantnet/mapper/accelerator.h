@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "instantnet/core/tree.h"
@@ -89,6 +90,11 @@ struct FpgaBudget {
   bool operator==(const FpgaBudget&) const = default;
 };
 
+/// The names in files.
+const std::vector<std::pair<Packing, std::string>>& names_of(Packing);
+const std::vector<std::pair<Keep, std::string>>& names_of(Keep);
+const std::vector<std::pair<MacKind, std::string>>& names_of(MacKind);
+
 struct Accelerator {
   std::string name, description;
   std::vector<std::string> sources;  // where the numbers are from, each with what it is for
@@ -110,7 +116,7 @@ double mac_energy_pj(const MacUnit& mac, Precision precision);
 double macs_per_cycle(const MacUnit& mac, Precision precision);
 
 /// Bits of an element of a tensor in storage: weights and inputs as the precision says, outputs as
-/// partial sums. 32-bit networks (float32) count 32 bits.
+/// partial sums, which are never narrower than activations. Float32 counts as 32 bits.
 int element_bits(const Accelerator& device, Precision precision, Tensor t);
 /// Words an element takes at a level.
 double words_per_element(const StorageLevel& level, int bits);

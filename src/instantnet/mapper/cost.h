@@ -3,7 +3,10 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
+#include <optional>
 #include <string>
+#include <utility>
 #include <variant>
 #include <vector>
 
@@ -80,16 +83,24 @@ class Evaluator {
   /// Everything, or the reason why not.
   std::variant<Cost, Misfit> evaluate(const Mapping& mapping) const;
 
-  const LayerShape& layer() const { return layer_; }
-  const Accelerator& device() const { return device_; }
-  Precision precision() const { return precision_; }
+  const LayerShape& layer() const;
+  const Accelerator& device() const;
+  Precision precision() const;
 
  private:
-  LayerShape layer_;
-  Precision precision_;
-  Accelerator device_;
-  // what does not depend on the mapping
+  struct Tables;
+  std::shared_ptr<const Tables> tables_;
 };
+
+/// Whether `need` words fit into `capacity` (0 = unlimited); forgives the rounding of fractions.
+inline bool fits_words(double need, double capacity) {
+  return capacity == 0 || need <= capacity * (1 + 1e-12);
+}
+
+/// Why no mapping at all can fit: the level and tensors that cannot hold even the smallest tile,
+/// how much that is, and the smallest size that would do. Nothing when some mapping fits.
+std::optional<Misfit> smallest_misfit(const LayerShape& layer, Precision precision,
+                                      const Accelerator& device);
 
 /// Evaluator(layer, precision, device).evaluate(mapping).
 std::variant<Cost, Misfit> evaluate(const LayerShape& layer, Precision precision,

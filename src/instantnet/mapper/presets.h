@@ -1,0 +1,13 @@
+// The devices that come with the program, by kind; accelerator_presets() lists them all.
+#pragma once
+
+#include <vector>
+
+#include "instantnet/mapper/accelerator.h"
+
+namespace instantnet::mapper {
+
+/// Three-level chips for comparisons: simple3, eyeriss.
+std::vector<Accelerator> reference_presets();
+
+}  // namespace instantnet::mapper
