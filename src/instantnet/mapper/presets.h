@@ -9,5 +9,7 @@ namespace instantnet::mapper {
 
 /// Three-level chips for comparisons: simple3, eyeriss.
 std::vector<Accelerator> reference_presets();
+/// The Eyeriss chip and the set-up of its paper: eyeriss-chip, eyeriss-isca16.
+std::vector<Accelerator> eyeriss_presets();
 
 }  // namespace instantnet::mapper
