@@ -97,6 +97,8 @@ void check_fpga(const FpgaBudget& fpga, const std::string& where) {
   check.integer("fpga.uram", fpga.uram, 0, kLargestArray);
   check.integer("fpga.lut", fpga.lut, 0, kLargestWords);
   check.integer("fpga.ff", fpga.ff, 0, kLargestWords);
+  check.integer("fpga.bitstream_bytes", fpga.bitstream_bytes, 0, kLargestWords);
+  check.number("fpga.configuration_mb_s", fpga.configuration_mb_s, 0, kLargestNumber);
 }
 
 void check_names(const Accelerator& device, const std::string& where) {

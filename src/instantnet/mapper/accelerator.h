@@ -87,6 +87,10 @@ struct PsumRule {
 /// What an FPGA has. DSPs bound the array (times MACs a DSP), BRAMs the buffers.
 struct FpgaBudget {
   int64_t dsp = 0, bram36 = 0, uram = 0, lut = 0, ff = 0;
+  /// Loading another design: size of the full bitstream, speed of the configuration port (10^6
+  /// bytes a second; 0 = not known).
+  int64_t bitstream_bytes = 0;
+  double configuration_mb_s = 0;
   bool operator==(const FpgaBudget&) const = default;
 };
 

@@ -86,6 +86,9 @@ Fields fields(FpgaBudget& fpga) {
   all.add("uram", fpga.uram, "UltraRAMs of 288 Kbit.");
   all.add("lut", fpga.lut, "Look-up tables.");
   all.add("ff", fpga.ff, "Flip-flops.");
+  all.add("bitstream_bytes", fpga.bitstream_bytes, "Bytes of the full bitstream; 0 = not known.");
+  all.add("configuration_mb_s", fpga.configuration_mb_s,
+          "Speed of the configuration port, 10^6 bytes a second; 0 = not known.");
   return all;
 }
 

@@ -8,7 +8,8 @@ namespace instantnet::mapper {
 const std::vector<Accelerator>& accelerator_presets() {
   static const std::vector<Accelerator> presets = [] {
     std::vector<Accelerator> all;
-    for (const auto& list : {reference_presets(), eyeriss_presets()})
+    for (const auto& list :
+         {reference_presets(), eyeriss_presets(), asic_presets(), fpga_presets()})
       all.insert(all.end(), list.begin(), list.end());
     return all;
   }();

@@ -60,12 +60,16 @@ Accelerator eyeriss_isca16() {
       "256 PEs, 512 B register file, 128 KiB buffer; DRAM 200, buffer 6, array 2, register file 1 "
       "in "
       "multiples of a 16-bit MAC: Chen et al., Eyeriss, ISCA 2016, Table IV and section VII",
+      "half of the register file holds the next operands: assumed; with it the paper's DRAM "
+      "energies "
+      "follow for all eight layers (docs/validation.md)",
       "a clock of 200 MHz, which energies do not depend on: the chip's"};
   StorageLevel dram = level("DRAM", 200), glb = level("GLB", 6), rf = level("RF", 1);
   glb.capacity_words = 65536;
   glb.fanout_x = glb.fanout_y = 16;
   glb.network_pj = 2;
   rf.capacity_words = 256;
+  rf.double_buffered = true;
   chip.levels = {dram, glb, rf};
   return chip;
 }
