@@ -68,6 +68,10 @@ class Space {
 
   /// Orders to try at a level; one for the innermost, where order does not count.
   const std::vector<Order>& orders(int level) const { return orders_[static_cast<size_t>(level)]; }
+  /// The loops that the constraints put innermost at a level, outermost first.
+  const std::vector<Dim>& fixed_order(int level) const {
+    return fixed_order_[static_cast<size_t>(level)];
+  }
   /// Masks of kept tensors (bit t: Tensor t) a level may have, most first.
   const std::vector<uint8_t>& keeps(int level) const { return keeps_[static_cast<size_t>(level)]; }
 

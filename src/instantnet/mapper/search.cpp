@@ -1,0 +1,183 @@
+#include "instantnet/mapper/search.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <chrono>
+#include <numeric>
+
+#include "instantnet/core/error.h"
+#include "instantnet/mapper/engine.h"
+#include "instantnet/mapper/space.h"
+#include "instantnet/mapper/templates.h"
+
+namespace instantnet::mapper {
+
+namespace {
+
+constexpr double kMostBudget = 1e15;
+constexpr double kMostThreads = 1024;
+
+void check(const SearchOptions& options) {
+  const auto refuse = [](const std::string& key, const std::string& sentence) {
+    fail("search." + key, sentence);
+  };
+  if (options.time_limit_s < 0)
+    refuse("time_limit_s",
+           fmt::format("is {}; give seconds, or 0 for none.", options.time_limit_s));
+  if (options.budget < 1) refuse("budget", fmt::format("is {}; give 1 or more.", options.budget));
+  if (options.threads < 1)
+    refuse("threads", fmt::format("is {}; give 1 or more.", options.threads));
+  if (options.pool < 2) refuse("pool", fmt::format("is {}; give 2 or more.", options.pool));
+  if (!(options.mutation >= 0 && options.mutation <= 1))
+    refuse("mutation", fmt::format("is {}; give a probability, 0 to 1.", options.mutation));
+}
+
+/// One layer at one bit-width: what all engines need.
+struct Question {
+  const LayerShape& layer;
+  Precision precision;
+  const Accelerator& device;
+  const Constraints& constraints;
+  const SearchOptions& options;
+  const Watch& watch;
+  std::optional<Nest> start;
+};
+
+Found found_with(const Evaluator& evaluator, const Nest& nest) {
+  Found found;
+  found.mapping = to_mapping(nest, evaluator.device());
+  auto answer = evaluator.evaluate(found.mapping);
+  if (const Misfit* misfit = std::get_if<Misfit>(&answer))
+    bug(fmt::format("a mapping that fits does not: {}", misfit->why));
+  found.cost = std::get<Cost>(std::move(answer));
+  return found;
+}
+
+/// Evolution, random or exhaustive search.
+std::variant<Found, Misfit> sampled(const Question& asked, Engine engine) {
+  const Space space(asked.layer, asked.device, asked.constraints, asked.options.factors);
+  const Evaluator evaluator(asked.layer, asked.precision, asked.device);
+  const std::variant<Nest, Misfit> smallest = space.smallest();
+  if (const Misfit* misfit = std::get_if<Misfit>(&smallest)) return *misfit;
+  Score score;
+  if (!evaluator.score(std::get<Nest>(smallest), score)) {
+    auto answer = evaluator.evaluate(to_mapping(std::get<Nest>(smallest), asked.device));
+    if (const Misfit* misfit = std::get_if<Misfit>(&answer)) return *misfit;
+    bug("a mapping has no score, but a cost");
+  }
+  Task task{evaluator, space, asked.options, asked.watch};
+  task.bound = lower_bound(evaluator, space, asked.options.objective);
+  task.start = asked.start;
+  const Best best = engine == Engine::Random       ? search_random(task)
+                    : engine == Engine::Exhaustive ? search_exhaustive(task)
+                                                   : search_evolution(task);
+  if (!best.nest) return Misfit{"No mapping that fits was found before the search was stopped."};
+  Found found = found_with(evaluator, *best.nest);
+  found.lower_bound = best.complete ? best.value.first : std::min(task.bound, best.value.first);
+  found.certified = found.lower_bound == best.value.first;
+  found.evaluations = best.evaluations;
+  return found;
+}
+
+/// The certified search where it applies, else evolution and a proven bound.
+std::variant<Found, Misfit> exact_or_evolution(const Question& asked) {
+  auto answer = sampled(asked, Engine::Evolution);
+  if (Found* found = std::get_if<Found>(&answer)) found->note = "Evolution and a lower bound.";
+  return answer;
+}
+
+std::variant<Found, Misfit> answer(const Question& asked) {
+  switch (asked.options.engine) {
+    case Engine::Exact:
+      return exact_or_evolution(asked);
+    case Engine::Template: {
+      const Constraints all =
+          merged(template_constraints(asked.options.template_name, asked.layer, asked.device),
+                 asked.constraints);
+      check(all, asked.device);
+      return exact_or_evolution({asked.layer, asked.precision, asked.device, all, asked.options,
+                                 asked.watch, asked.start});
+    }
+    default:
+      return sampled(asked, asked.options.engine);
+  }
+}
+
+}  // namespace
+
+const std::vector<std::pair<Engine, std::string>>& names_of(Engine) {
+  static const std::vector<std::pair<Engine, std::string>> names = {
+      {Engine::Exact, "exact"},
+      {Engine::Evolution, "evolution"},
+      {Engine::Random, "random"},
+      {Engine::Exhaustive, "exhaustive"},
+      {Engine::Template, "template"}};
+  return names;
+}
+
+const std::vector<std::pair<Factors, std::string>>& names_of(Factors) {
+  static const std::vector<std::pair<Factors, std::string>> names = {{Factors::Perfect, "perfect"},
+                                                                     {Factors::Any, "any"}};
+  return names;
+}
+
+Fields fields(SearchOptions& options) {
+  Fields all;
+  all.add(
+      "engine", options.engine,
+      "How mappings are found: exact (with a certificate), evolution, random, exhaustive (small "
+      "spaces), or template (an expert dataflow).");
+  all.add("template_name", options.template_name, "engine template: which expert dataflow.");
+  all.add("objective", options.objective,
+          "What is minimised: edp (energy times latency), energy, latency, or throughput.");
+  all.add("factors", options.factors,
+          "Whether tile counts must divide the loop bounds (perfect) or not (any).");
+  all.add("time_limit_s", options.time_limit_s,
+          "Time for one layer at one bit-width; 0 = until proven, or until the budget is spent.",
+          {0, std::numeric_limits<double>::infinity(), "seconds"});
+  all.add("budget", options.budget,
+          "Mappings that evolution and random search may evaluate for one layer at one bit-width.",
+          {1, kMostBudget, "mappings"});
+  all.add("seed", options.seed, "Everything random in the search comes from this.");
+  all.add("threads", options.threads, "Threads; results do not depend on it.",
+          {1, kMostThreads, "threads"});
+  all.add("pool", options.pool, "evolution: mappings in the pool.", {2, 1e6, "mappings"});
+  all.add("mutation", options.mutation, "evolution: probability that a child mutates.", {0, 1, ""});
+  return all;
+}
+
+std::variant<Found, Misfit> search(const LayerShape& layer, Precision precision,
+                                   const Accelerator& device, const Constraints& constraints,
+                                   const SearchOptions& options, const Watch& watch) {
+  return search_all(layer, {precision}, device, constraints, options, watch).front();
+}
+
+std::vector<std::variant<Found, Misfit>> search_all(
+    const LayerShape& layer, const std::vector<Precision>& precisions, const Accelerator& device,
+    const Constraints& constraints, const SearchOptions& options, const Watch& watch) {
+  check(layer, "search");
+  check(device);
+  check(constraints, device);
+  check(options);
+  std::vector<size_t> widest_first(precisions.size());
+  std::iota(widest_first.begin(), widest_first.end(), size_t{0});
+  std::stable_sort(widest_first.begin(), widest_first.end(), [&](size_t a, size_t b) {
+    return precisions[a].weight + precisions[a].activation >
+           precisions[b].weight + precisions[b].activation;
+  });
+  std::vector<std::variant<Found, Misfit>> results(precisions.size());
+  std::optional<Nest> start;
+  for (const size_t i : widest_first) {
+    const auto began = std::chrono::steady_clock::now();
+    results[i] = answer({layer, precisions[i], device, constraints, options, watch, start});
+    Found* found = std::get_if<Found>(&results[i]);
+    if (!found) continue;
+    found->seconds =
+        std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count();
+    start = to_nest(found->mapping);
+  }
+  return results;
+}
+
+}  // namespace instantnet::mapper
