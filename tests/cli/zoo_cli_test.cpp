@@ -5,7 +5,7 @@
 #include <nlohmann/json.hpp>
 #include <sstream>
 
-#include "cli/run_program.h"
+#include "cli/program_under_test.h"
 #include "instantnet/core/file.h"
 
 namespace instantnet {
@@ -15,26 +15,6 @@ using testing::AllOf;
 using testing::ContainsRegex;
 using testing::HasSubstr;
 using testing::IsEmpty;
-
-ProgramResult instantnet_program(const std::vector<std::string>& arguments) {
-  return run_program(INSTANTNET_PROGRAM, arguments);
-}
-
-/// Standard output of a run that must succeed without a word on standard error.
-std::string output_of(const std::vector<std::string>& arguments) {
-  const ProgramResult result = instantnet_program(arguments);
-  EXPECT_EQ(result.code, 0) << result.err;
-  EXPECT_THAT(result.err, IsEmpty());
-  return result.out;
-}
-
-/// Standard error of a run that must end with the code of a user's mistake and print nothing else.
-std::string complaint_of(const std::vector<std::string>& arguments) {
-  const ProgramResult result = instantnet_program(arguments);
-  EXPECT_EQ(result.code, 2) << result.out;
-  EXPECT_THAT(result.out, IsEmpty());
-  return result.err;
-}
 
 TEST(RunProgram, HandsOverInputAndBothOutputs) {
   const ProgramResult result =
@@ -63,9 +43,11 @@ TEST(Program, NamesTheNearestVerbOrAllOfThem) {
   EXPECT_EQ(complaint_of({"tarin", "--help"}),
             "instantnet: unknown verb 'tarin', did you mean 'train'?\n");
   EXPECT_EQ(complaint_of({"serve"}),
-            "instantnet: unknown verb 'serve'; known are zoo, train, eval, data, import.\n");
+            "instantnet: unknown verb 'serve'; known are zoo, accelerators, cost, train, eval, "
+            "data, import.\n");
   EXPECT_EQ(complaint_of({}),
-            "instantnet: no verb is given; known are zoo, train, eval, data, import (see "
+            "instantnet: no verb is given; known are zoo, accelerators, cost, train, eval, data, "
+            "import (see "
             "'instantnet --help').\n");
 }
 

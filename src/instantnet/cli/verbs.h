@@ -13,6 +13,8 @@ namespace instantnet::cli {
 std::string version_text();
 
 void add_zoo(CLI::App& app);
+void add_accelerators(CLI::App& app);
+void add_cost(CLI::App& app);
 
 /// All verbs that need no torch.
 void add_torch_free_verbs(CLI::App& app);

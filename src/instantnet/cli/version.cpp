@@ -5,6 +5,10 @@ namespace instantnet::cli {
 
 std::string version_text() { return "instantnet " INSTANTNET_VERSION; }
 
-void add_torch_free_verbs(CLI::App& app) { add_zoo(app); }
+void add_torch_free_verbs(CLI::App& app) {
+  add_zoo(app);
+  add_accelerators(app);
+  add_cost(app);
+}
 
 }  // namespace instantnet::cli

@@ -6,7 +6,6 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <charconv>
-#include <cstdio>
 #include <filesystem>
 #include <memory>
 #include <string>
@@ -15,6 +14,7 @@
 #include <vector>
 
 #include "instantnet/cli/arguments.h"
+#include "instantnet/cli/print.h"
 #include "instantnet/cli/verbs.h"
 #include "instantnet/core/error.h"
 #include "instantnet/core/tree.h"
@@ -243,12 +243,6 @@ std::string list_one(const ZooVerbOptions& options) {
   return options.json ? print_json(network_tree(spec), 2) + "\n" : network_text(spec);
 }
 
-/// Standard output, with exactly one line end at the end.
-void print(std::string text) {
-  while (text.ends_with('\n')) text.pop_back();
-  std::puts(text.c_str());
-}
-
 }  // namespace
 
 void add_zoo(CLI::App& app) {
@@ -265,7 +259,7 @@ void add_zoo(CLI::App& app) {
   CLI::Option* yaml = verb->add_flag("--yaml", options->yaml, "Print network.yaml");
   verb->add_flag("--json", options->json, "Print JSON")->excludes(yaml);
   verb->callback(
-      [options] { print(options->name.empty() ? list_all(*options) : list_one(*options)); });
+      [options] { print_text(options->name.empty() ? list_all(*options) : list_one(*options)); });
 }
 
 }  // namespace instantnet::cli

@@ -1,6 +1,5 @@
 #include "instantnet/cli/torch/scores.h"
 
-#include <cstdio>
 #include <filesystem>
 #include <utility>
 
@@ -33,11 +32,6 @@ std::vector<std::string> width_names(const std::vector<int>& bits) {
   std::vector<std::string> names;
   for (const int one : bits) names.push_back(std::to_string(one));
   return names;
-}
-
-void print_text(std::string text) {
-  while (text.ends_with('\n')) text.pop_back();
-  std::puts(text.c_str());
 }
 
 std::string plain_path(const std::string& path) {

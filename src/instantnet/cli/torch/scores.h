@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "instantnet/cli/print.h"
 #include "instantnet/core/tree.h"
 #include "instantnet/train/evaluate.h"
 
@@ -18,9 +19,6 @@ Tree scores_tree(const std::vector<std::string>& names, const train::Evaluation&
 
 /// "2", "4" of {2, 4}.
 std::vector<std::string> width_names(const std::vector<int>& bits);
-
-/// Prints on standard output, with exactly one line end at the end.
-void print_text(std::string text);
 
 /// An absolute path without "." and "..", so that "." has a name.
 std::string plain_path(const std::string& path);
