@@ -2,6 +2,7 @@
 // are numbered in docs/cost-model.md; the simulator (simulator.h) is what they must equal.
 #pragma once
 
+#include <cmath>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -96,6 +97,8 @@ class Evaluator {
 inline bool fits_words(double need, double capacity) {
   return capacity == 0 || need <= capacity * (1 + 1e-12);
 }
+/// Rounded up; forgives the rounding of words and bandwidths that are fractions.
+inline double whole_cycles(double cycles) { return std::ceil(cycles * (1 - 1e-12)); }
 
 /// Why no mapping at all can fit: the level and tensors that cannot hold even the smallest tile,
 /// how much that is, and the smallest size that would do. Nothing when some mapping fits.

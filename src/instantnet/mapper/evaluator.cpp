@@ -244,7 +244,7 @@ bool Evaluator::Tables::price(const std::array<Traffic, kTensors>* traffic,
       cycles = std::max(cycles, tightest(level, words, counts.instances(slots[l])).cycles);
     }
   }
-  result.cycles = std::ceil(cycles);
+  result.cycles = whole_cycles(cycles);
   result.energy_pj = energy + static_pj * result.cycles;
   return elements + result.cycles < kLargestCount;
 }
@@ -255,7 +255,7 @@ Cost Evaluator::Tables::details(const std::array<Traffic, kTensors>* traffic,
   Cost cost;
   cost.energy_pj = score.energy_pj;
   cost.cycles = score.cycles;
-  cost.compute_cycles = std::ceil(counts.steps() / per_cycle);
+  cost.compute_cycles = whole_cycles(counts.steps() / per_cycle);
   cost.utilization = macs / (cost.cycles * array_rate);
   cost.mac_pj = mac_pj;
   cost.static_pj = static_pj * score.cycles;
@@ -278,7 +278,7 @@ Cost Evaluator::Tables::details(const std::array<Traffic, kTensors>* traffic,
     }
     if (l == 0) one.energy_pj.outputs += outputs * (table.finished_pj - table.write_pj[kOutputs]);
     const Tightest worst = tightest(level, moved(level, traffic[l]), counts.instances(slots[l]));
-    one.cycles = std::ceil(worst.cycles);
+    one.cycles = whole_cycles(worst.cycles);
     if (worst.kind != nullptr)
       one.limit =
           worst.tensor < 0 ? worst.kind : to_string(kAllTensors[worst.tensor]) + " " + worst.kind;

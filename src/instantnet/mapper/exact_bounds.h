@@ -1,0 +1,74 @@
+// Lower bounds: for a register tile, for one with some groups of dims spread over the array, and
+// for a complete tile of the array.
+//
+// In each mapping the loops of the buffer leave one tensor in the registers (weights, inputs or
+// outputs) while the other two are fetched anew; only when no loop of the buffer concerns a tensor
+// it survives them all. Each bound is the least over these cases, and each term in it a minimum
+// over more mappings than the case has.
+#pragma once
+
+#include <array>
+#include <vector>
+
+#include "instantnet/mapper/exact_form.h"
+#include "instantnet/mapper/exact_goal.h"
+#include "instantnet/mapper/exact_lattice.h"
+#include "instantnet/mapper/exact_tiles.h"
+
+namespace instantnet::mapper::exact {
+
+/// What the groups that are not yet spread can still do.
+struct Rest {
+  Visits alone;
+  double extent = 1;       // of the layer
+  double least_steps = 1;  // of the register tile
+  Each most_merged = {1, 1, 1};
+  double most_spread = 1;
+  Slides slides;
+  int64_t index = 0;  // of the register tile in the lattice
+};
+
+/// The groups that are spread.
+struct Partial {
+  Visits visits;
+  Slides slides;
+  double instances = 1;
+  int64_t index = 0;  // of the tile in the lattice, as far as it is known
+  int k = 0;          // count of K's tiles
+};
+
+class Bounds {
+ public:
+  Bounds(const LayerFacts& facts, const Space& space, const Form& form, const Lattice& lattice,
+         const Goal& goal, double pes);
+
+  /// Of all ways to spread the groups from `chosen` on. `beat`: a case without loops at the buffer
+  /// that cannot beat it is left out.
+  Value partial(const Partial& at, const Rest& rest, int chosen, const Value& beat) const;
+  /// Of all loops outside a tile of the array.
+  Value complete(const Partial& at) const;
+
+ private:
+  /// Energies of one array tile, or of the best there can be.
+  struct Parts {
+    double base = 0;        // whatever the loops
+    Each buffer{}, fill{};  // of each tensor when every loop makes it be fetched anew
+    Each once{};            // when every element is fetched once
+  };
+  Parts parts(const Visits& visits, const Each& copies) const;
+  double least_cycles(const Visits& visits, const Rest& rest, size_t index) const;
+  Value value_of_case(double energy, const Traffic& traffic, size_t index) const;
+  double stationary_inputs(double energy, size_t index, size_t k) const;
+
+  const Form& form_;
+  const Lattice& lattice_;
+  const Goal& goal_;
+  double pes_;
+  Each elements_;                                         // times visits: traffic
+  Each once_;                                             // every element fetched once
+  Each per_buffer_, per_fill_, once_buffer_, once_fill_;  // energy
+  std::vector<double> floor_words_;                       // of each limit, outside its table
+  std::vector<double> k_counts_;
+};
+
+}  // namespace instantnet::mapper::exact
