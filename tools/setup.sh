@@ -8,14 +8,12 @@ packages=(
   libyaml-cpp-dev nlohmann-json3-dev libcli11-dev libfmt-dev         # files, command line, text
   libssl-dev zlib1g-dev libopencv-imgcodecs-dev                      # digests, gzip, images
   libonnx-dev libprotobuf-dev protobuf-compiler                      # ONNX
-  libtbb-dev                                                         # threads
   libgtest-dev libgmock-dev librapidcheck-dev libbenchmark-dev       # tests, benchmarks
   dataset-fashion-mnist                                              # images for the demo
 )
 light_packages=(
   g++ cmake ninja-build make pkg-config libyaml-cpp-dev nlohmann-json3-dev libcli11-dev libfmt-dev libssl-dev zlib1g-dev
   libonnx-dev libprotobuf-dev protobuf-compiler
-  libtbb-dev
   libgtest-dev libgmock-dev librapidcheck-dev
 )
 [ "${1:-}" = "light" ] && packages=("${light_packages[@]}")

@@ -1,9 +1,8 @@
-// What the engines of search.h share: the task, the best mapping so far, when to stop, threads.
+// What the engines of search.h share: the task, the best mapping so far, when to stop.
 #pragma once
 
 #include <chrono>
 #include <cstdint>
-#include <functional>
 #include <limits>
 #include <optional>
 
@@ -64,9 +63,6 @@ class Stop {
   const Task& task_;
   std::chrono::steady_clock::time_point began_ = std::chrono::steady_clock::now();
 };
-
-/// job(0) .. job(count - 1), on up to `threads` threads at once.
-void in_parallel(int threads, size_t count, const std::function<void(size_t)>& job);
 
 /// Nests drawn from the whole space; the best of options.budget.
 Best search_random(const Task& task);

@@ -1,11 +1,9 @@
-#include <tbb/parallel_for.h>
-#include <tbb/task_arena.h>
-
 #include <algorithm>
 #include <utility>
 
 #include "instantnet/mapper/climb.h"
 #include "instantnet/mapper/engine.h"
+#include "instantnet/mapper/threads.h"
 
 namespace instantnet::mapper {
 
@@ -112,15 +110,6 @@ class Island {
 
 }  // namespace
 
-void in_parallel(int threads, size_t count, const std::function<void(size_t)>& job) {
-  if (threads <= 1) {
-    for (size_t i = 0; i < count; ++i) job(i);
-    return;
-  }
-  tbb::task_arena arena(threads);
-  arena.execute([&] { tbb::parallel_for(size_t{0}, count, job); });
-}
-
 Best search_evolution(const Task& task) {
   std::vector<Island> islands;
   islands.reserve(kIslands);
@@ -130,8 +119,8 @@ Best search_evolution(const Task& task) {
   const int64_t share = std::max<int64_t>(1, task.options.budget / static_cast<int64_t>(kIslands));
   for (int64_t limit = std::min(kRound, share);; limit = std::min(limit + kRound, share)) {
     std::vector<char> alive(kIslands);
-    in_parallel(task.options.threads, kIslands,
-                [&](size_t i) { alive[i] = islands[i].run(limit) ? 1 : 0; });
+    for_each_index(kIslands, task.options.threads,
+                   [&](size_t i) { alive[i] = islands[i].run(limit) ? 1 : 0; });
     best.evaluations = 0;
     for (const Island& island : islands) {
       best.evaluations += island.best().evaluations;

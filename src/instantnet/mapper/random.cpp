@@ -2,6 +2,7 @@
 
 #include "instantnet/core/rng.h"
 #include "instantnet/mapper/engine.h"
+#include "instantnet/mapper/threads.h"
 
 namespace instantnet::mapper {
 
@@ -25,7 +26,7 @@ Best search_random(const Task& task) {
   const int64_t draws = std::max<int64_t>(0, task.options.budget - best.evaluations);
   for (int64_t done = 0; done < draws && !stop.now(best);) {
     std::vector<Best> chunks(kChunksInARound);
-    in_parallel(task.options.threads, chunks.size(), [&](size_t i) {
+    for_each_index(chunks.size(), task.options.threads, [&](size_t i) {
       const int64_t first = done + static_cast<int64_t>(i) * kDrawsInAChunk;
       Rng rng(task.options.seed, static_cast<uint64_t>(first));
       const int64_t count = std::clamp<int64_t>(draws - first, 0, kDrawsInAChunk);

@@ -44,6 +44,16 @@ struct Question {
   std::optional<Nest> start;
 };
 
+bool spatial_fits(const Nest& nest, const Accelerator& device) {
+  for (size_t l = 0; l < device.levels.size(); ++l) {
+    int64_t product = 1;
+    for (const int32_t factor : nest.spatial[l])
+      if (__builtin_mul_overflow(product, int64_t{factor}, &product)) return false;
+    if (!fits_array(product, device.levels[l].fanout_x, device.levels[l].fanout_y)) return false;
+  }
+  return true;
+}
+
 Found found_with(const Evaluator& evaluator, const Nest& nest) {
   Found found;
   found.mapping = to_mapping(nest, evaluator.device());
@@ -54,18 +64,27 @@ Found found_with(const Evaluator& evaluator, const Nest& nest) {
   return found;
 }
 
+/// Why no mapping that keeps the constraints fits: what the smallest one lacks.
+std::optional<Misfit> constrained_misfit(const Evaluator& evaluator, const Space& space) {
+  const std::variant<Nest, Misfit> smallest = space.smallest();
+  if (const Misfit* misfit = std::get_if<Misfit>(&smallest)) return *misfit;
+  const auto& nest = std::get<Nest>(smallest);
+  if (Score score; evaluator.score(nest, score)) return std::nullopt;
+  if (!spatial_fits(nest, evaluator.device()))
+    return Misfit{"The constraints spread more steps over an array than it has children."};
+  const auto answer = evaluator.evaluate(to_mapping(nest, evaluator.device()));
+  const Misfit* misfit = std::get_if<Misfit>(&answer);
+  if (!misfit) bug("a mapping has a cost, but no score");
+  return Misfit{"With the least tiles that the constraints allow, " + misfit->why};
+}
+
 /// Evolution, random or exhaustive search.
 std::variant<Found, Misfit> sampled(const Question& asked, Engine engine) {
   const Space space(asked.layer, asked.device, asked.constraints, asked.options.factors);
   const Evaluator evaluator(asked.layer, asked.precision, asked.device);
-  const std::variant<Nest, Misfit> smallest = space.smallest();
-  if (const Misfit* misfit = std::get_if<Misfit>(&smallest)) return *misfit;
-  Score score;
-  if (!evaluator.score(std::get<Nest>(smallest), score)) {
-    auto answer = evaluator.evaluate(to_mapping(std::get<Nest>(smallest), asked.device));
-    if (const Misfit* misfit = std::get_if<Misfit>(&answer)) return *misfit;
-    bug("a mapping has no score, but a cost");
-  }
+  if (const auto misfit = smallest_misfit(asked.layer, asked.precision, asked.device))
+    return *misfit;
+  if (const auto misfit = constrained_misfit(evaluator, space)) return *misfit;
   Task task{evaluator, space, asked.options, asked.watch};
   task.bound = lower_bound(evaluator, space, asked.options.objective);
   task.start = asked.start;

@@ -84,13 +84,10 @@ void magnet_os(const LayerShape&, Roles& roles) {
   one_step_inside(roles, {Dim::N, Dim::C, Dim::P, Dim::Q, Dim::R, Dim::S});
 }
 
-void magnet_ws_los(const LayerShape& layer, Roles& roles) {
+void magnet_ws_los(const LayerShape&, Roles& roles) {
   spread_channels(roles);
   roles.above.order = {Dim::N, Dim::P, Dim::Q};
   one_step_inside(roles, {Dim::N, Dim::P, Dim::Q});
-  if (!roles.inner) return;
-  roles.inner->temporal.push_back({Dim::R, layer.r});
-  roles.inner->temporal.push_back({Dim::S, layer.s});
 }
 
 void magnet_os_lws(const LayerShape&, Roles& roles) {
@@ -145,8 +142,8 @@ const std::vector<Dataflow>& dataflows() {
        "it is finished.",
        magnet_os},
       {"magnet-ws-los",
-       "MAGNet (ICCAD 2019), weight stationary with local output stationary: a whole filter window "
-       "is summed in the element, weights stay outside it.",
+       "MAGNet (ICCAD 2019), weight stationary with local output stationary: products of several "
+       "filter positions and channels are summed in the element, weights stay outside it.",
        magnet_ws_los},
       {"magnet-os-lws",
        "MAGNet (ICCAD 2019), output stationary with local weight stationary: a weight meets "
