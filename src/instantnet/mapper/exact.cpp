@@ -154,6 +154,7 @@ class Solver {
   InnerLoops inner_;
   std::vector<unsigned> masks_;
   std::optional<Ground> perfect_, any_;
+  TablePool pool_;
 };
 
 const Ground& Solver::ground(Factors factors) {
@@ -167,7 +168,8 @@ Value Solver::pass(Factors factors, Precision precision, const Goal& goal, Clock
                    Candidate& candidate) {
   const Ground& on = ground(factors);
   const StorageLevel& array = array_level(device_);
-  const Branches branches{facts_, on.space, on.groups, inner_, array.fanout_x, array.fanout_y};
+  const Branches branches{facts_,         on.space,       on.groups, inner_,
+                          array.fanout_x, array.fanout_y, pool_};
   Value least{kInfinity, kInfinity};
   for (const unsigned mask : masks_) {
     const Form form = make_form(facts_.layer, precision, device_, mask);

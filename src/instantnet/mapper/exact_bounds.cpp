@@ -87,7 +87,7 @@ Value Bounds::partial(const Partial& done, const Rest& rest, int chosen, const V
   const double inputs_stay = e.once[kI] + e.fill[kW] + e.fill[kO] +
                              share(e.buffer[kW], e.buffer[kO], left, most[kW], most[kO]);
   double energy = lattice_.outer(0)[index] + std::min({weights_stay, outputs_stay, inputs_stay});
-  if (!lattice_.alone(0).empty()) {
+  if (lattice_.any_alone()) {
     double extra = 0;  // copies beyond the first
     for (int t = 0; t < kTensors; ++t) extra += once_fill_[t] * (done.visits.copies[t] - 1);
     const double least = std::max(lattice_.alone(chosen)[index], lattice_.least_alone()) + extra;
@@ -119,7 +119,7 @@ Value Bounds::value_of_case(double energy, const Traffic& traffic, size_t index)
   return goal_.value(energy, cycles);
 }
 
-Value Bounds::complete(const Partial& done) const {
+Value Bounds::complete(const Partial& done, const Value& beat) const {
   const Visits& visits = done.visits;
   const auto index = static_cast<size_t>(done.index);
   const Parts e = parts(visits, visits.copies);
@@ -134,16 +134,16 @@ Value Bounds::complete(const Partial& done) const {
     once.buffer[t] = once_[t], once.fill[t] = once_[t] * visits.copies[t];
   }
   Value least{kInfinity, kInfinity};
+  const double steps = whole_cycles(visits.steps / form_.macs_per_cycle);
   const auto consider = [&](int stays, double slide, double outer) {
     if (outer == kInfinity) return;
-    Traffic traffic = anew;
-    traffic.buffer[kI] *= slide, traffic.fill[kI] *= slide;
     double energy = e.base + outer;
     for (int t = 0; t < kTensors; ++t)
-      if (t == stays)
-        traffic.buffer[t] = once.buffer[t], traffic.fill[t] = once.fill[t];
-      else
-        energy += t == kI ? all[t] * slide : all[t];
+      if (t != stays) energy += t == kI ? all[t] * slide : all[t];
+    if (!less(goal_.value(energy, steps), beat)) return;
+    Traffic traffic = anew;
+    traffic.buffer[kI] *= slide, traffic.fill[kI] *= slide;
+    traffic.buffer[stays] = once.buffer[stays], traffic.fill[stays] = once.fill[stays];
     const Value value = value_of_case(energy, traffic, index);
     if (less(value, least)) least = value;
   };
@@ -159,11 +159,19 @@ Value Bounds::complete(const Partial& done) const {
   consider(kI, 1,
            std::min(stationary_inputs(all[kI] * slide / k_counts_[k], index, k),
                     copies + lattice_.inherited(kI)[index]));
-  if (lattice_.alone(0).empty()) return least;
+  if (!lattice_.any_alone()) return least;
   double extra = lattice_.alone(kGroups)[index];
   for (int t = 0; t < kTensors; ++t) extra += once_fill_[t] * (visits.copies[t] - 1);
+  if (!less(goal_.value(e.base + extra, steps), beat)) return least;
   const Value alone = value_of_case(e.base + extra, once, index);
   return less(alone, least) ? alone : least;
+}
+
+bool Bounds::alone_is_hopeless(const Form& form, const Goal& goal, double pes, double macs,
+                               double energy, const Value& beat) {
+  const double base =
+      form.energy.constant + (form.energy.spread + form.energy.touched) * pes + energy;
+  return !less(goal.value(base, whole_cycles(macs / pes / form.macs_per_cycle)), beat);
 }
 
 }  // namespace instantnet::mapper::exact

@@ -45,8 +45,12 @@ class Bounds {
   /// Of all ways to spread the groups from `chosen` on. `beat`: a case without loops at the buffer
   /// that cannot beat it is left out.
   Value partial(const Partial& at, const Rest& rest, int chosen, const Value& beat) const;
-  /// Of all loops outside a tile of the array.
-  Value complete(const Partial& at) const;
+  /// Of all loops outside a tile of the array; cases that cannot beat `beat` are left out.
+  Value complete(const Partial& at, const Value& beat) const;
+  /// Whether mappings without loops at the buffer, at least so dear besides what all cost, cannot
+  /// beat `beat`.
+  static bool alone_is_hopeless(const Form& form, const Goal& goal, double pes, double macs,
+                                double energy, const Value& beat);
 
  private:
   /// Energies of one array tile, or of the best there can be.

@@ -125,7 +125,7 @@ bool Search::is_mirror() const {
 
 void Search::keep(const Partial& done) {
   if (!fits_array_[static_cast<size_t>(done.visits.pes)] || is_mirror()) return;
-  const Value bound = bounds_->complete(done);
+  const Value bound = bounds_->complete(done, best_.value);
   if (!less(bound, best_.value)) return;
   current_.bound = bound;
   current_.index = done.index;
@@ -191,9 +191,14 @@ Value Search::run() {
   RegisterTile tile;
   collect(0, {1, 1, 1}, 1, tile);
   if (registers_.empty()) return best_.value;
-  const Lattice lattice(in_.facts, in_.space, form_, largest_tile_ * static_cast<double>(pes_));
+  const auto pes = static_cast<double>(pes_);
+  const auto hopeless = [&](double energy) {
+    return Bounds::alone_is_hopeless(form_, goal_, pes, static_cast<double>(in_.facts.layer.macs()),
+                                     energy, best_.value);
+  };
+  const Lattice lattice(in_.facts, in_.space, form_, largest_tile_ * pes, hopeless, in_.pool);
   if (lattice.empty()) return best_.value;
-  const Bounds bounds(in_.facts, in_.space, form_, lattice, goal_, static_cast<double>(pes_));
+  const Bounds bounds(in_.facts, in_.space, form_, lattice, goal_, pes);
   lattice_ = &lattice, bounds_ = &bounds;
   const Context context{in_.facts, in_.space, in_.groups, form_, lattice, goal_, in_.inner};
   Expander expander(context);

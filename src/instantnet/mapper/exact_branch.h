@@ -36,6 +36,7 @@ struct Branches {
   const GroupTiles& groups;
   const InnerLoops& inner;
   int64_t columns = 1, rows = 1;  // of the array
+  TablePool& pool;
 };
 
 /// Improves `best` as far as this space allows. What no mapping of the space is less than: `best`,

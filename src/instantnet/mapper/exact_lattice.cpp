@@ -13,9 +13,6 @@ constexpr double kInfinity = std::numeric_limits<double>::infinity();
 constexpr std::array<Dim, kDims> kLayout = {Dim::G, Dim::N, Dim::R, Dim::S,
                                             Dim::P, Dim::Q, Dim::C, Dim::K};
 
-constexpr std::array<std::array<Dim, 3>, kTensors> kIrrelevant = {
-    {{Dim::N, Dim::P, Dim::Q}, {Dim::K, Dim::K, Dim::K}, {Dim::C, Dim::R, Dim::S}}};
-
 double real(int64_t x) { return static_cast<double>(x); }
 
 }  // namespace
@@ -170,9 +167,20 @@ class Lattice::Filler {
   bool any_ = false;
 };
 
+Table TablePool::take(size_t size) {
+  Table table;
+  if (!free_.empty()) table = std::move(free_.back()), free_.pop_back();
+  table.resize(size);
+  return table;
+}
+
+void TablePool::give(Table&& table) {
+  if (table.capacity() > 0) free_.push_back(std::move(table));
+}
+
 Lattice::Lattice(const LayerFacts& facts, const Space& space, const Form& form,
-                 double largest_block)
-    : facts_(facts), space_(space) {
+                 double largest_block, const Hopeless& hopeless, TablePool& pool)
+    : facts_(facts), space_(space), pool_(pool) {
   int64_t stride = 1;
   for (size_t i = kDims; i-- > 0;) {
     strides_[at(kLayout[i])] = stride;
@@ -180,7 +188,18 @@ Lattice::Lattice(const LayerFacts& facts, const Space& space, const Form& form,
   }
   size_ = static_cast<size_t>(stride);
   fill(space, form, largest_block);
-  if (!empty_) transform();
+  if (empty_) return;
+  transform();
+  any_alone_ = least_alone_ < kInfinity && !hopeless(least_alone_);
+  if (any_alone_) transform_alone();
+}
+
+Lattice::~Lattice() {
+  for (Table& table : outer_) pool_.give(std::move(table));
+  for (Table& table : joint_) pool_.give(std::move(table));
+  for (Table& table : inherited_) pool_.give(std::move(table));
+  for (Table& table : alone_) pool_.give(std::move(table));
+  for (Table& table : limits_) pool_.give(std::move(table));
 }
 
 void Lattice::fill(const Space& space, const Form& form, double largest_block) {
@@ -189,7 +208,8 @@ void Lattice::fill(const Space& space, const Form& form, double largest_block) {
   for (int t = 0; t < kTensors; ++t) own[t] = energy.buffer[t] + energy.fill[t];
   std::vector<Job> jobs;
   const auto job = [&](Table& table, const Each& price) -> Job& {
-    table.assign(size_, kInfinity);
+    table = pool_.take(size_);
+    std::fill(table.begin(), table.end(), kInfinity);
     return jobs.emplace_back(Job{&table, price});
   };
   /// Adds what tensor t costs when it is fetched from the buffer as often as the buffer fetches it.
@@ -229,24 +249,39 @@ void Lattice::minimise(Table& table, Dim d) const {
     }
 }
 
+/// The same from another table, which stays.
+void Lattice::minimise(const Table& from, Table& to, Dim d) const {
+  to = pool_.take(size_);
+  std::copy(from.begin(), from.end(), to.begin());
+  minimise(to, d);
+}
+
 void Lattice::transform() {
-  for (int j = kDims - 1; j >= 0; --j) {
-    outer_[j] = outer_[j + 1];
-    minimise(outer_[j], kLoopOrder[j]);
+  outer_of_[kDims] = kDims;
+  for (size_t j = kDims; j-- > 0;) {
+    outer_of_[j] = flat(kLoopOrder[j]) ? outer_of_[j + 1] : j;
+    if (outer_of_[j] == j) minimise(outer_[outer_of_[j + 1]], outer_[j], kLoopOrder[j]);
   }
   for (const Dim d : kAllDims) {
     for (Table& table : joint_) minimise(table, d);
     for (Table& table : limits_)
       if (!table.empty()) minimise(table, d);
   }
-  for (int t = 0; t < kTensors; ++t)
-    for (size_t i = 0; i < (t == kI ? 1u : 3u); ++i) minimise(inherited_[t], kIrrelevant[t][i]);
+  for (size_t t = 0; t < kTensors; ++t)
+    for (const Dim d : kAllDims)
+      if (!relevant(kAllTensors[t], d)) minimise(inherited_[t], d);
   least_alone_ = *std::min_element(alone_[kGroups].begin(), alone_[kGroups].end());
-  if (least_alone_ == kInfinity) return;
-  for (int g = kGroups - 1; g >= 0; --g) {
-    alone_[g] = alone_[g + 1];
-    minimise(alone_[g], kGroupDims[g][0]);
-    if (kGroupDims[g][1] != kGroupDims[g][0]) minimise(alone_[g], kGroupDims[g][1]);
+}
+
+void Lattice::transform_alone() {
+  alone_of_[kGroups] = kGroups;
+  for (size_t g = kGroups; g-- > 0;) {
+    const auto [first, second] = kGroupDims[g];
+    const Table& before = alone_[alone_of_[g + 1]];
+    alone_of_[g] = flat(first) && flat(second) ? alone_of_[g + 1] : g;
+    if (alone_of_[g] != g) continue;
+    minimise(before, alone_[g], first);
+    if (second != first) minimise(alone_[g], second);
   }
 }
 

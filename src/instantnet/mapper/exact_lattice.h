@@ -9,6 +9,7 @@
 
 #include <array>
 #include <cstdint>
+#include <functional>
 #include <vector>
 
 #include "instantnet/mapper/exact_form.h"
@@ -41,6 +42,17 @@ AxisRows rows_outside(const LayerShape& layer, int64_t p, int64_t np, int64_t r,
 
 using Table = std::vector<double>;
 
+/// Memory for tables, kept from one lattice to the next.
+class TablePool {
+ public:
+  /// A table with any content.
+  Table take(size_t size);
+  void give(Table&& table);
+
+ private:
+  std::vector<Table> free_;
+};
+
 /// The order in which the buffer's loops are chosen.
 inline constexpr std::array<Dim, kDims> kLoopOrder = {Dim::K, Dim::P, Dim::Q, Dim::C,
                                                       Dim::R, Dim::S, Dim::N, Dim::G};
@@ -55,14 +67,22 @@ inline constexpr std::array<std::array<Dim, 2>, kGroups> kGroupDims = {{{Dim::G,
 
 class Lattice {
  public:
-  /// `largest_block`: elements along all dims that the array can hold at once.
-  Lattice(const LayerFacts& facts, const Space& space, const Form& form, double largest_block);
+  /// Whether mappings that cost at least so much, besides what all cost, may be left out.
+  using Hopeless = std::function<bool(double energy)>;
+
+  /// `largest_block`: elements along all dims that the array can hold at once. `hopeless`: asked
+  /// about mappings without loops at the buffer.
+  Lattice(const LayerFacts& facts, const Space& space, const Form& form, double largest_block,
+          const Hopeless& hopeless, TablePool& pool);
+  ~Lattice();
+  Lattice(const Lattice&) = delete;
+  Lattice& operator=(const Lattice&) = delete;
 
   int64_t stride(Dim d) const { return strides_[at(d)]; }
 
   /// Energy of the traffic with DRAM. outer(j): the least over all points outside in the dims
   /// kLoopOrder[j..], the others being equal; outer(0) is the least of all.
-  const Table& outer(int chosen) const { return outer_[static_cast<size_t>(chosen)]; }
+  const Table& outer(int chosen) const { return outer_[outer_of_[chosen]]; }
   /// The least of the same plus what the stationary tensor costs between buffer and registers if
   /// nothing is fetched twice by PEs that could share it: weights, outputs.
   const Table& joint(int tensor) const { return joint_[tensor == kO]; }
@@ -70,8 +90,9 @@ class Lattice {
   /// loops over dims irrelevant to it.
   const Table& inherited(int tensor) const { return inherited_[static_cast<size_t>(tensor)]; }
   /// No loops at the buffer: all traffic but for copies in PEs. alone(g): the least over points
-  /// outside in the dims of groups g.. ; empty when no such mapping fits.
-  const Table& alone(int chosen) const { return alone_[static_cast<size_t>(chosen)]; }
+  /// outside in the dims of groups g.. ; none when no such mapping fits, or all are hopeless.
+  const Table& alone(int chosen) const { return alone_[alone_of_[chosen]]; }
+  bool any_alone() const { return any_alone_; }
   double least_alone() const { return least_alone_; }
   /// The least words that count for a limit of DRAM with the buffer; empty: see least_outer.
   const Table& limit(size_t i) const { return limits_[i]; }
@@ -84,17 +105,24 @@ class Lattice {
   struct Price;
   struct Job;
   class Filler;
+  bool flat(Dim d) const { return space_[at(d)].size() == 1; }
   void minimise(Table& table, Dim d) const;
+  void minimise(const Table& from, Table& to, Dim d) const;
   void fill(const Space& space, const Form& form, double largest_block);
   void transform();
+  void transform_alone();
 
   const LayerFacts& facts_;
   const Space& space_;
+  TablePool& pool_;
   std::array<int64_t, kDims> strides_{};
   size_t size_ = 0;
-  bool empty_ = true;
+  bool empty_ = true, any_alone_ = false;
   double least_alone_ = 0;
   std::array<Table, kDims + 1> outer_;
+  // Where there is nothing to choose the next table is the same.
+  std::array<size_t, kDims + 1> outer_of_{};
+  std::array<size_t, kGroups + 1> alone_of_{};
   std::array<Table, 2> joint_;
   std::array<Table, kTensors> inherited_;
   std::array<Table, kGroups + 1> alone_;

@@ -137,20 +137,6 @@ class Maker {
 
 }  // namespace
 
-void Visits::operator*=(const Visits& other) {
-  for (int t = 0; t < kTensors; ++t) {
-    buffer[t] *= other.buffer[t], fill[t] *= other.fill[t];
-    copies[t] *= other.copies[t];
-  }
-  spread *= other.spread, touched *= other.touched;
-  steps *= other.steps, pes *= other.pes;
-}
-
-void Slides::lower(const Slides& other) {
-  outputs = std::min(outputs, other.outputs);
-  filter = std::min(filter, other.filter);
-}
-
 GroupTiles make_group_tiles(const LayerFacts& facts, const Space& space, int64_t pes) {
   const Maker maker(facts, space, pes);
   GroupTiles all;

@@ -3,6 +3,7 @@
 // Nothing here depends on bit-widths or energies.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <vector>
@@ -21,14 +22,24 @@ struct Visits {
   double spread = 1, touched = 1;  // PEs that share an output; those of them with work
   double steps = 1, pes = 1;
 
-  void operator*=(const Visits& other);
+  void operator*=(const Visits& other) {
+    for (int t = 0; t < kTensors; ++t) {
+      buffer[t] *= other.buffer[t], fill[t] *= other.fill[t];
+      copies[t] *= other.copies[t];
+    }
+    spread *= other.spread, touched *= other.touched;
+    steps *= other.steps, pes *= other.pes;
+  }
 };
 
 /// How little of the inputs need be fetched when windows slide along the output's dim of a group,
 /// or along the filter's.
 struct Slides {
   double outputs = 1, filter = 1;
-  void lower(const Slides& other);
+  void lower(const Slides& other) {
+    outputs = std::min(outputs, other.outputs);
+    filter = std::min(filter, other.filter);
+  }
 };
 
 /// One way to spread the register tile of a group.
