@@ -20,8 +20,8 @@ double share(double x, double y, double pes, double most_m, double most_n) {
 }  // namespace
 
 Bounds::Bounds(const LayerFacts& facts, const Space& space, const Form& form,
-               const Lattice& lattice, const Goal& goal, double pes)
-    : form_(form), lattice_(lattice), goal_(goal), pes_(pes) {
+               const Lattice& lattice, const Goal& goal, const std::vector<double>& left)
+    : form_(form), lattice_(lattice), goal_(goal), left_(left) {
   elements_ = {facts.weights, facts.planes, facts.outputs};
   once_ = {facts.weights, facts.inputs_touched, facts.outputs};
   for (int t = 0; t < kTensors; ++t) {
@@ -54,22 +54,23 @@ Bounds::Parts Bounds::parts(const Visits& visits, const Each& copies) const {
   return all;
 }
 
-double Bounds::least_cycles(const Visits& visits, const Rest& rest, size_t index) const {
-  const double left = pes_ / visits.pes;
+double Bounds::least_cycles(const Visits& visits, const Rest& rest, double left,
+                            size_t index) const {
   const double steps = visits.steps * std::max(rest.extent / left, rest.least_steps);
-  double cycles = whole_cycles(steps / form_.macs_per_cycle);
+  double cycles = steps / form_.macs_per_cycle;
   for (size_t i = 0; i < floor_words_.size(); ++i) {
     const Table& table = lattice_.limit(i);
     const double words = floor_words_[i] + (table.empty() ? 0 : table[index]);
-    cycles = std::max(cycles, whole_cycles(words / form_.limits[i].words_per_cycle));
+    cycles = std::max(cycles, words / form_.limits[i].words_per_cycle);
   }
-  return cycles;
+  return whole_cycles(cycles);
 }
 
 Value Bounds::partial(const Partial& done, const Rest& rest, int chosen, const Value& beat) const {
-  const double left = std::floor(pes_ / done.visits.pes);
+  const double left = std::min(left_[static_cast<size_t>(done.visits.pes)], rest.most_pes);
+  if (left < 1) return {kInfinity, kInfinity};
   const auto index = static_cast<size_t>(done.index + rest.index);
-  const double cycles = least_cycles(done.visits, rest, index);
+  const double cycles = least_cycles(done.visits, rest, left, index);
   Visits all = done.visits;
   all *= rest.alone;
   const double spread = std::min(left, rest.most_spread);
@@ -107,16 +108,16 @@ double Bounds::stationary_inputs(double energy, size_t index, size_t k) const {
 
 /// `traffic`: at least so much between buffer, registers and within PEs.
 Value Bounds::value_of_case(double energy, const Traffic& traffic, size_t index) const {
-  double cycles = whole_cycles(traffic.steps / form_.macs_per_cycle);
+  double cycles = traffic.steps / form_.macs_per_cycle;
   for (size_t i = 0; i < form_.limits.size(); ++i) {
     const Limit& limit = form_.limits[i];
     const Table& table = lattice_.limit(i);
     double words = limit.words.of(traffic);
     words += table.empty() ? lattice_.least_outer(limit) : table[index];
     if (limit.per_pe) words /= traffic.instances;
-    cycles = std::max(cycles, whole_cycles(words / limit.words_per_cycle));
+    cycles = std::max(cycles, words / limit.words_per_cycle);
   }
-  return goal_.value(energy, cycles);
+  return goal_.value(energy, whole_cycles(cycles));
 }
 
 Value Bounds::complete(const Partial& done, const Value& beat) const {

@@ -23,7 +23,7 @@ struct Rest {
   double extent = 1;       // of the layer
   double least_steps = 1;  // of the register tile
   Each most_merged = {1, 1, 1};
-  double most_spread = 1;
+  double most_spread = 1, most_pes = 1;
   Slides slides;
   int64_t index = 0;  // of the register tile in the lattice
 };
@@ -39,8 +39,9 @@ struct Partial {
 
 class Bounds {
  public:
+  /// `left`: for a number of PEs, by how much it can be multiplied at most; 0: it fits no array.
   Bounds(const LayerFacts& facts, const Space& space, const Form& form, const Lattice& lattice,
-         const Goal& goal, double pes);
+         const Goal& goal, const std::vector<double>& left);
 
   /// Of all ways to spread the groups from `chosen` on. `beat`: a case without loops at the buffer
   /// that cannot beat it is left out.
@@ -60,14 +61,14 @@ class Bounds {
     Each once{};            // when every element is fetched once
   };
   Parts parts(const Visits& visits, const Each& copies) const;
-  double least_cycles(const Visits& visits, const Rest& rest, size_t index) const;
+  double least_cycles(const Visits& visits, const Rest& rest, double left, size_t index) const;
   Value value_of_case(double energy, const Traffic& traffic, size_t index) const;
   double stationary_inputs(double energy, size_t index, size_t k) const;
 
   const Form& form_;
   const Lattice& lattice_;
   const Goal& goal_;
-  double pes_;
+  const std::vector<double>& left_;
   Each elements_;                                         // times visits: traffic
   Each once_;                                             // every element fetched once
   Each per_buffer_, per_fill_, once_buffer_, once_fill_;  // energy

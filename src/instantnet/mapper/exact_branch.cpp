@@ -28,8 +28,11 @@ class Search {
         best_(best),
         pes_(branches.columns * branches.rows),
         mirrored_(is_mirrored(branches)) {
-    for (int64_t product = 0; product <= pes_; ++product)
-      fits_array_.push_back(product > 0 && fits_array(product, in_.columns, in_.rows));
+    left_.assign(static_cast<size_t>(pes_) + 1, 0);
+    for (int64_t product = pes_; product > 0; --product)
+      for (int64_t more = pes_ / product; more > 0 && left_[product] == 0; --more)
+        if (fits_array(product * more, in_.columns, in_.rows))
+          left_[product] = static_cast<double>(more);
   }
 
   Value run();
@@ -52,7 +55,7 @@ class Search {
   Best& best_;
   int64_t pes_;
   bool mirrored_;
-  std::vector<uint8_t> fits_array_;
+  std::vector<double> left_;  // by how much a number of PEs can be multiplied
   const Bounds* bounds_ = nullptr;
   const Lattice* lattice_ = nullptr;
   std::vector<RegisterTile> registers_;
@@ -99,6 +102,7 @@ void Search::prepare(const RegisterTile& tile) {
     rest.least_steps *= group.least_steps;
     for (int t = 0; t < kTensors; ++t) rest.most_merged[t] *= group.most_merged[t];
     rest.most_spread *= group.most_spread;
+    rest.most_pes *= group.most_pes;
     rest.slides.lower(group.slides);
     rest.index += lattice_->stride(kGroupDims[g][0]) * group.tiles[0].count;
     if (kGroupDims[g][1] != kGroupDims[g][0])
@@ -124,7 +128,8 @@ bool Search::is_mirror() const {
 }
 
 void Search::keep(const Partial& done) {
-  if (!fits_array_[static_cast<size_t>(done.visits.pes)] || is_mirror()) return;
+  const auto pes = static_cast<int64_t>(done.visits.pes);
+  if (!fits_array(pes, in_.columns, in_.rows) || is_mirror()) return;
   const Value bound = bounds_->complete(done, best_.value);
   if (!less(bound, best_.value)) return;
   current_.bound = bound;
@@ -198,7 +203,7 @@ Value Search::run() {
   };
   const Lattice lattice(in_.facts, in_.space, form_, largest_tile_ * pes, hopeless, in_.pool);
   if (lattice.empty()) return best_.value;
-  const Bounds bounds(in_.facts, in_.space, form_, lattice, goal_, pes);
+  const Bounds bounds(in_.facts, in_.space, form_, lattice, goal_, left_);
   lattice_ = &lattice, bounds_ = &bounds;
   const Context context{in_.facts, in_.space, in_.groups, form_, lattice, goal_, in_.inner};
   Expander expander(context);

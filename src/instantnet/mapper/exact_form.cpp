@@ -196,12 +196,12 @@ class FormMaker {
 }  // namespace
 
 double Form::cycles(const Traffic& traffic) const {
-  double most = whole_cycles(traffic.steps / macs_per_cycle);
+  double most = traffic.steps / macs_per_cycle;
   for (const Limit& limit : limits) {
     const double words = limit.words.of(traffic) / (limit.per_pe ? traffic.instances : 1);
-    most = std::max(most, whole_cycles(words / limit.words_per_cycle));
+    most = std::max(most, words / limit.words_per_cycle);
   }
-  return most;
+  return whole_cycles(most);
 }
 
 Score Form::score(const Traffic& traffic) const {

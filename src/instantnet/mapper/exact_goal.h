@@ -24,10 +24,14 @@ struct Goal {
   double static_pj = 0;            // a cycle
   double most_cycles = kInfinity;  // mappings that take more do not count
 
-  /// Of a mapping, or from lower bounds on energy (without static power) and cycles a lower bound.
+  /// As value_of(): of a mapping, or from lower bounds on energy (without static power) and cycles
+  /// a lower bound.
   Value value(double energy_pj, double cycles) const {
     if (cycles > most_cycles || cycles == kInfinity) return {kInfinity, kInfinity};
-    return value_of(objective, {energy_pj + static_pj * cycles, cycles});
+    const double energy = energy_pj + static_pj * cycles;
+    if (objective == Objective::Edp) return {energy * cycles, cycles};
+    if (objective == Objective::Energy) return {energy, cycles};
+    return {cycles, energy};
   }
 };
 

@@ -125,6 +125,7 @@ class Maker {
     for (int t = 0; t < kTensors; ++t)
       tile.most_merged[t] =
           std::max(tile.most_merged[t], tile.alone.buffer[t] / spread.visits.buffer[t]);
+    tile.most_pes = std::max(tile.most_pes, spread.visits.pes);
     tile.most_spread = std::max(tile.most_spread, spread.visits.spread);
     tile.slides.lower(spread.slides);
     tile.spreads.push_back(spread);

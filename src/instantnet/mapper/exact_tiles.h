@@ -59,7 +59,7 @@ struct GroupTile {
   double extent = 1;             // of the layer
   double least_steps = 1;        // of the tile itself
   Each most_merged = {1, 1, 1};  // of all spreads, how many PEs at most share a fetch
-  double most_spread = 1;
+  double most_spread = 1, most_pes = 1;
   Slides slides;  // least of all spreads
   std::vector<Spread> spreads;
 };
