@@ -22,18 +22,17 @@ constexpr int64_t kLargestTable = int64_t{1} << 16;
 /// Energies are of elements, capacities and bandwidths in words.
 struct LevelTable {
   std::array<double, kTensors> words;  // an element takes
-  double finished_words = 0;           // a finished output takes
   std::array<double, kTensors> read_pj, write_pj, network_pj;
-  double finished_pj = 0;
-  double shared_capacity = 0;                   // for one set of tiles; 0: unlimited
-  std::array<double, kTensors> own_capacity{};  // likewise, of one tensor; 0: it shares
-  bool limited = false;                         // by some bandwidth
-  uint8_t always = 0, never = 0;                // tensors it must (not) keep
+  double shared_capacity = 0;                    // for one set of tiles; 0: unlimited
+  std::array<double, kTensors> own_capacity{};   // likewise, of one tensor; 0: it shares
+  bool finite = false;                           // some capacity is not unlimited
+  bool limited = false, tensor_limited = false;  // by some bandwidth; by that of a tensor alone
+  uint8_t always = 0, never = 0;                 // tensors it must (not) keep
   int64_t columns = 1, rows = 1;
   std::vector<uint8_t> fits;  // products of spatial factors, where there are few
 };
 
-/// Words that one level moves, all instances together.
+/// Words that one instance of a level moves.
 struct Moved {
   std::array<double, kTensors> reads, writes;
 };
@@ -64,6 +63,12 @@ struct Shortage {
   double need = 0, has = 0;
 };
 
+/// Error for an impossible layer.
+const LayerShape& checked(const LayerShape& layer) {
+  check(layer, "layer");
+  return layer;
+}
+
 }  // namespace
 
 struct Evaluator::Tables {
@@ -75,8 +80,8 @@ struct Evaluator::Tables {
   std::optional<Shortage> shortage(const NestCounts& counts, int level, int slot,
                                    uint8_t keeps) const;
   Misfit describe(const Shortage& shortage, uint8_t keeps) const;
-  Moved moved(int level, const std::array<Traffic, kTensors>& traffic) const;
-  Tightest tightest(int level, const Moved& words, double instances) const;
+  Moved moved(int level, const std::array<Traffic, kTensors>& traffic, double instances) const;
+  void tighten(Tightest& worst, int level, const Moved& words) const;
   bool price(const std::array<Traffic, kTensors>* traffic, const NestCounts& counts,
              const int* slots, Score& result) const;
   Cost details(const std::array<Traffic, kTensors>* traffic, const NestCounts& counts,
@@ -85,9 +90,12 @@ struct Evaluator::Tables {
   LayerShape layer;
   Precision precision;
   Accelerator device;
-  PerDim bounds;
-  double macs = 0, outputs = 0;
-  double mac_pj = 0;      // of the whole layer
+  LayerNumbers numbers;
+  double macs = 0;
+  double mac_pj = 0;  // of the whole layer
+  /// What finished outputs, which leave as activations, add to words and energy of writing partial
+  /// sums to the outermost level.
+  double finished_words = 0, finished_pj = 0;
   double per_cycle = 1;   // MACs of one multiplier
   double static_pj = 0;   // of a cycle
   double array_rate = 1;  // MACs a cycle of the whole device
@@ -96,11 +104,9 @@ struct Evaluator::Tables {
 };
 
 Evaluator::Tables::Tables(const LayerShape& of_layer, Precision at_precision, const Accelerator& on)
-    : layer(of_layer), precision(at_precision), device(on), bounds(bounds_of(of_layer)) {
-  check(layer, "layer");
+    : layer(of_layer), precision(at_precision), device(on), numbers(checked(of_layer)) {
   check(device);
   macs = static_cast<double>(layer.macs());
-  outputs = static_cast<double>(layer.n * layer.k) * static_cast<double>(layer.p * layer.q);
   mac_pj = macs * mac_energy_pj(device.mac, precision);
   per_cycle = macs_per_cycle(device.mac, precision);
   array_rate = per_cycle * static_cast<double>(multipliers(device));
@@ -110,6 +116,10 @@ Evaluator::Tables::Tables(const LayerShape& of_layer, Precision at_precision, co
     multicast[l] = device.levels[l].multicast;
     reduction[l] = device.levels[l].reduction;
   }
+  const StorageLevel& outermost = device.levels.front();
+  finished_words = numbers.box[kOutputs] * (words_per_element(outermost, precision.activation) -
+                                            levels.front().words[kOutputs]);
+  finished_pj = finished_words * outermost.write_pj.outputs;
 }
 
 LevelTable Evaluator::Tables::level_table(const StorageLevel& level) const {
@@ -118,6 +128,7 @@ LevelTable Evaluator::Tables::level_table(const StorageLevel& level) const {
     return static_cast<double>(level.double_buffered ? words / 2 : words);
   };
   table.shared_capacity = usable(level.capacity_words);
+  table.finite = level.capacity_words > 0;
   table.limited = level.bandwidth != Bandwidth{};
   for (const Tensor t : kAllTensors) {
     const size_t i = at(t);
@@ -126,12 +137,12 @@ LevelTable Evaluator::Tables::level_table(const StorageLevel& level) const {
     table.write_pj[i] = table.words[i] * level.write_pj[t];
     table.network_pj[i] = table.words[i] * level.network_pj;
     table.own_capacity[i] = usable(level.tensor_capacity_words[t]);
-    table.limited = table.limited || level.tensor_bandwidth[t] != Bandwidth{};
+    table.finite = table.finite || level.tensor_capacity_words[t] > 0;
+    table.tensor_limited = table.tensor_limited || level.tensor_bandwidth[t] != Bandwidth{};
     if (level.keep[t] == Keep::Always) table.always |= bit(t);
     if (level.keep[t] == Keep::Never) table.never |= bit(t);
   }
-  table.finished_words = words_per_element(level, precision.activation);
-  table.finished_pj = table.finished_words * level.write_pj.outputs;
+  table.limited = table.limited || table.tensor_limited;
   table.columns = level.fanout_x;
   table.rows = level.fanout_y;
   if (table.columns * table.rows <= kLargestTable)
@@ -145,6 +156,9 @@ bool Evaluator::Tables::may_run(const Nest& nest) const {
   for (int l = 0; l < nest.levels; ++l) {
     const LevelTable& level = levels[l];
     if ((level.always & ~nest.keeps[l]) != 0 || (level.never & nest.keeps[l]) != 0) return false;
+    int32_t spread = 0;
+    for (const int32_t factor : nest.spatial[l]) spread |= factor ^ 1;
+    if (spread == 0) continue;
     const double available = static_cast<double>(level.columns) * static_cast<double>(level.rows);
     double product = 1;
     for (const int32_t factor : nest.spatial[l]) product *= factor;
@@ -198,36 +212,35 @@ Misfit Evaluator::Tables::describe(const Shortage& shortage, uint8_t keeps) cons
                       level.double_buffered ? " in each of two halves" : "")};
 }
 
-Moved Evaluator::Tables::moved(int level, const std::array<Traffic, kTensors>& traffic) const {
+Moved Evaluator::Tables::moved(int level, const std::array<Traffic, kTensors>& traffic,
+                               double instances) const {
   Moved words;
   const LevelTable& table = levels[level];
   for (size_t t = 0; t < kTensors; ++t) {
     words.reads[t] = traffic[t].reads * table.words[t];
     words.writes[t] = (traffic[t].updates + traffic[t].fills) * table.words[t];
   }
-  if (level == 0)
-    words.writes[kOutputs] += outputs * (table.finished_words - table.words[kOutputs]);
+  if (level == 0) words.writes[kOutputs] += finished_words;
+  if (instances == 1) return words;
+  for (size_t t = 0; t < kTensors; ++t) words.reads[t] /= instances, words.writes[t] /= instances;
   return words;
 }
 
-Tightest Evaluator::Tables::tightest(int level, const Moved& words, double instances) const {
-  Tightest worst;
+void Evaluator::Tables::tighten(Tightest& worst, int level, const Moved& words) const {
   const StorageLevel& limits = device.levels[level];
-  double reads = 0, writes = 0;
-  for (const Tensor t : kAllTensors) {
-    const double tensor_reads = words.reads[at(t)] / instances;
-    const double tensor_writes = words.writes[at(t)] / instances;
-    reads += tensor_reads, writes += tensor_writes;
-    worst.take(tensor_reads, tensor_writes, limits.tensor_bandwidth[t], static_cast<int>(at(t)));
-  }
-  worst.take(reads, writes, limits.bandwidth, -1);
-  return worst;
+  if (levels[level].tensor_limited)
+    for (const Tensor t : kAllTensors)
+      worst.take(words.reads[at(t)], words.writes[at(t)], limits.tensor_bandwidth[t],
+                 static_cast<int>(at(t)));
+  worst.take(words.reads[0] + words.reads[1] + words.reads[2],
+             words.writes[0] + words.writes[1] + words.writes[2], limits.bandwidth, -1);
 }
 
 bool Evaluator::Tables::price(const std::array<Traffic, kTensors>* traffic,
                               const NestCounts& counts, const int* slots, Score& result) const {
-  double energy = mac_pj, elements = 0;
-  double cycles = counts.steps() / per_cycle;
+  double energy = mac_pj + finished_pj, elements = 0;
+  Tightest worst;
+  worst.cycles = counts.steps() / per_cycle;
   for (size_t l = 0; l < levels.size(); ++l) {
     const LevelTable& table = levels[l];
     for (size_t t = 0; t < kTensors; ++t) {
@@ -237,14 +250,12 @@ bool Evaluator::Tables::price(const std::array<Traffic, kTensors>* traffic,
       energy += of.reads * table.read_pj[t] + writes * table.write_pj[t] +
                 of.network * table.network_pj[t];
     }
-    if (l == 0) energy += outputs * (table.finished_pj - table.write_pj[kOutputs]);
     if (table.limited) {
       const int level = static_cast<int>(l);
-      const Moved words = moved(level, traffic[l]);
-      cycles = std::max(cycles, tightest(level, words, counts.instances(slots[l])).cycles);
+      tighten(worst, level, moved(level, traffic[l], counts.instances(slots[l])));
     }
   }
-  result.cycles = whole_cycles(cycles);
+  result.cycles = whole_cycles(worst.cycles);
   result.energy_pj = energy + static_pj * result.cycles;
   return elements + result.cycles < kLargestCount;
 }
@@ -276,8 +287,9 @@ Cost Evaluator::Tables::details(const std::array<Traffic, kTensors>* traffic,
                      static_cast<int64_t>(of.fills)};
       network[t] = static_cast<int64_t>(of.network);
     }
-    if (l == 0) one.energy_pj.outputs += outputs * (table.finished_pj - table.write_pj[kOutputs]);
-    const Tightest worst = tightest(level, moved(level, traffic[l]), counts.instances(slots[l]));
+    if (l == 0) one.energy_pj.outputs += finished_pj;
+    Tightest worst;
+    tighten(worst, level, moved(level, traffic[l], counts.instances(slots[l])));
     one.cycles = whole_cycles(worst.cycles);
     if (worst.kind != nullptr)
       one.limit =
@@ -333,9 +345,9 @@ bool Evaluator::score(const Nest& nest, Score& result) const {
   view.multicast = tables.multicast.data();
   view.reduction = tables.reduction.data();
   NestCounts counts;
-  if (!counts.set(tables.bounds, tables.layer.stride, tables.layer.dilation, view)) return false;
+  if (!counts.set(tables.numbers, view)) return false;
   for (int l = 0; l < nest.levels; ++l)
-    if (tables.shortage(counts, l, l, nest.keeps[l])) return false;
+    if (tables.levels[l].finite && tables.shortage(counts, l, l, nest.keeps[l])) return false;
   std::array<std::array<Traffic, kTensors>, kMaxLevels> traffic;
   counts.count(traffic.data());
   static constexpr std::array<int, kMaxLevels + 1> kSlots = {0, 1, 2, 3, 4, 5, 6, 7, 8};
@@ -349,18 +361,10 @@ std::variant<Cost, Misfit> Evaluator::evaluate(const Mapping& mapping) const {
   const NestSlots& slots = std::get<NestSlots>(made);
   if (auto misfit = tables.bad_keep(mapping)) return *misfit;
   const size_t levels = tables.levels.size();
-  NestView view;
-  view.slots = slots.slots;
-  view.temporal = slots.temporal.data();
-  view.spatial = slots.spatial.data();
-  view.order = slots.order.data();
-  view.keeps = slots.keeps.data();
-  view.step_slot = slots.first[levels - 1];
-  view.multicast = slots.multicast.data();
-  view.reduction = slots.reduction.data();
   NestCounts counts;
-  if (!counts.set(tables.bounds, tables.layer.stride, tables.layer.dilation, view))
-    return Misfit{fmt::format("The loops cover only {}.", uncovered(tables.bounds, slots))};
+  if (!counts.set(tables.numbers, view_of(slots)))
+    return Misfit{
+        fmt::format("The loops cover only {}.", uncovered(bounds_of(tables.layer), slots))};
   std::array<std::array<Traffic, kTensors>, kMaxSlots> of_slots;
   counts.count(of_slots.data());
   std::array<std::array<Traffic, kTensors>, kMaxLevels> traffic;

@@ -90,6 +90,19 @@ class Filler {
 
 }  // namespace
 
+NestView view_of(const NestSlots& slots) {
+  NestView view;
+  view.slots = slots.slots;
+  view.temporal = slots.temporal.data();
+  view.spatial = slots.spatial.data();
+  view.order = slots.order.data();
+  view.keeps = slots.keeps.data();
+  view.step_slot = slots.first[slots.levels - 1];
+  view.multicast = slots.multicast.data();
+  view.reduction = slots.reduction.data();
+  return view;
+}
+
 std::variant<NestSlots, Misfit> slots_of(const Mapping& mapping, const Accelerator& device) {
   if (mapping.levels.size() != device.levels.size())
     return Misfit{fmt::format("The mapping has {} levels, {} has {}.", mapping.levels.size(),
@@ -106,6 +119,7 @@ std::variant<NestSlots, Misfit> slots_of(const Mapping& mapping, const Accelerat
                       device.levels[l].name, kMaxSlots)};
   }
   slots.first[mapping.levels.size()] = slots.slots;
+  slots.levels = static_cast<int>(mapping.levels.size());
   return slots;
 }
 

@@ -20,7 +20,11 @@ struct NestSlots {
   /// First slot of each level, and one past the last level's: the level's tensors lie in its first
   /// slot, its fan-out is in its last.
   std::array<int, kMaxLevels + 1> first;
+  int levels = 0;
 };
+
+/// The slots as loops; refers to them.
+NestView view_of(const NestSlots& slots);
 
 /// Splits levels where needed. A level's inner slots keep nothing. Misfit when the loops do not
 /// suit the device: another number of levels, a bound that is not positive, columns or rows that it
