@@ -1,0 +1,34 @@
+// The model.spnet container: a header, a table of sections, sections. int_model.h has the functions
+// for whole models on disk.
+//
+//   header, 64 bytes: magic "SPNET\r\n\x1a"; u32 version; u32 number of sections; u64 bytes of the
+//     file; u64 zero; SHA-256 of the table
+//   table, 64 bytes a section: name (16, zero-filled); u64 offset; u64 bytes; SHA-256
+//   sections, each at the next multiple of 64 after the one before; zeros between
+//
+// Sections, in order: "network" (the spec), "layers" (what each layer is, bit-widths,
+// normalisation, classes, origin), "numbers" (float32 tables), "codes" (master codes, 8 or 16 bits
+// each, every layer at a multiple of 64 bytes) and, only with a 32-bit width, "float32" (weights
+// and tables, aligned alike). All numbers are little-endian.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "instantnet/runtime/int_model.h"
+
+namespace instantnet::runtime {
+
+inline constexpr uint32_t kFileVersion = 1;
+
+/// The file's bytes. Error when check(model) refuses it.
+std::string print_model(const IntModel& model);
+
+/// The inverse, checked; `where` (the file's name) starts messages. Every byte counts: a file that
+/// differs in any bit, is cut short or has something behind it is an Error.
+IntModel parse_model(std::string_view bytes, const std::string& where);
+
+/// As sections(path).
+std::vector<FileSection> parse_sections(std::string_view bytes, const std::string& where);
+
+}  // namespace instantnet::runtime
