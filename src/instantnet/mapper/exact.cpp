@@ -16,6 +16,8 @@ namespace {
 using namespace exact;
 
 constexpr unsigned kKeepsAll = 7;
+/// More multiply-accumulates may move more elements than the cost model can count exactly.
+constexpr int64_t kLargestMacs = int64_t{1} << 48;
 
 const LevelConstraint* constraint_of(const Constraints& constraints, const StorageLevel& level) {
   for (const LevelConstraint& one : constraints.levels)
@@ -145,7 +147,8 @@ class Solver {
   Candidate started(Precision precision, const Goal& goal,
                     const std::optional<Candidate>& start) const;
   Nest nest_of(const Candidate& candidate) const;
-  Found found(Precision precision, const Goal& goal, const Candidate& candidate) const;
+  std::variant<Found, Misfit> found(Precision precision, const Goal& goal,
+                                    const Candidate& candidate) const;
 
   const Accelerator& device_;
   const Constraints& constraints_;
@@ -215,12 +218,15 @@ Candidate Solver::started(Precision precision, const Goal& goal,
 }
 
 /// The mapping, priced by the general cost model, which must agree.
-Found Solver::found(Precision precision, const Goal& goal, const Candidate& candidate) const {
+std::variant<Found, Misfit> Solver::found(Precision precision, const Goal& goal,
+                                          const Candidate& candidate) const {
   Found found;
   found.mapping = to_mapping(nest_of(candidate), device_);
   const auto cost = evaluate(facts_.layer, precision, device_, found.mapping);
-  if (const Misfit* misfit = std::get_if<Misfit>(&cost))
+  if (const Misfit* misfit = std::get_if<Misfit>(&cost)) {
+    if (facts_.layer.macs() > kLargestMacs) return *misfit;
     bug("the exact search found a mapping that does not fit: " + misfit->why);
+  }
   found.cost = std::get<Cost>(cost);
   const Value value = value_of(goal.objective, {found.cost.energy_pj, found.cost.cycles});
   const Value& expected = candidate.best.value;
@@ -245,13 +251,15 @@ std::variant<Found, Misfit> Solver::solve(Precision precision, double most_cycle
   if (options_.factors == Factors::Any)
     bound = pass(Factors::Any, precision, goal, clock, candidate);
   if (!candidate.best.found) return Misfit{"No mapping keeps the constraints and fits the device."};
-  Found result = found(precision, goal, candidate);
+  auto priced = found(precision, goal, candidate);
+  if (std::holds_alternative<Misfit>(priced)) return priced;
+  Found& result = std::get<Found>(priced);
   const Value value = value_of(goal.objective, {result.cost.energy_pj, result.cost.cycles});
   result.certified = !clock.ended();
   result.lower_bound = result.certified ? value.first : std::min(bound.first, value.first);
   result.seconds = clock.seconds();
   start = std::move(candidate);
-  return result;
+  return priced;
 }
 
 }  // namespace

@@ -252,8 +252,20 @@ void Lattice::minimise(Table& table, Dim d) const {
 /// The same from another table, which stays.
 void Lattice::minimise(const Table& from, Table& to, Dim d) const {
   to = pool_.take(size_);
-  std::copy(from.begin(), from.end(), to.begin());
-  minimise(to, d);
+  const DimSpace& dim = space_[at(d)];
+  if (dim.perfect) {
+    std::copy(from.begin(), from.end(), to.begin());
+    return minimise(to, d);
+  }
+  // One pass of a running minimum.
+  const auto stride = static_cast<size_t>(strides_[at(d)]);
+  const size_t block = stride * static_cast<size_t>(dim.size());
+  for (size_t base = 0; base < size_; base += block) {
+    const double* a = from.data() + base;
+    double* b = to.data() + base;
+    std::copy(a, a + stride, b);
+    for (size_t i = stride; i < block; ++i) b[i] = std::min(a[i], b[i - stride]);
+  }
 }
 
 void Lattice::transform() {
