@@ -85,10 +85,10 @@ class GrowingModel : public OnnxModel {
   }
   void slicing() {
     const int64_t step = 1 + number(2), end = sizes_[2] / 2 + 1;
-    const auto& made =
-        node("Slice", fresh("slice"),
-             {last_, numbers(fresh("from"), {rng_.flip() ? 0 : -sizes_[2]}), numbers(fresh("to"), {end}),
-              numbers(fresh("axes"), {-2}), numbers(fresh("steps"), {step})});
+    const auto& made = node(
+        "Slice", fresh("slice"),
+        {last_, numbers(fresh("from"), {rng_.flip() ? 0 : -sizes_[2]}), numbers(fresh("to"), {end}),
+         numbers(fresh("axes"), {-2}), numbers(fresh("steps"), {step})});
     leave(made, {sizes_[0], sizes_[1], (end - 1) / step + 1, sizes_[3]});
   }
   void joining() {

@@ -511,7 +511,7 @@ std::vector<std::string> export_timeloop(const mapper::MappingPlan& plan,
     std::string name = plain;
     for (int i = 2; !used.insert(name).second; ++i) name = fmt::format("{}_{}", plain, i);
     const TimeloopFiles files =
-        timeloop_files(layer.shape, {layer.bits, layer.bits}, plan.accelerator, layer.found.mapping,
+        timeloop_files(layer.shape, layer.precision(), plan.accelerator, layer.found.mapping,
                        fmt::format("layer '{}'", layer.name));
     write_files(files, folder + "/" + name);
     names.push_back(name);
