@@ -169,6 +169,36 @@ TEST(Search, TheSameForAnyNumberOfThreadsAndForTheSameSeed) {
   }
 }
 
+TEST(Search, NoEngineIsBelowTheCertifiedOptimum) {
+  for (const char* name : {"simple3", "eyeriss", "zc706"})
+    for (const Factors factors : {Factors::Perfect, Factors::Any}) {
+      SearchOptions options = quick(Engine::Exact);
+      options.factors = factors;
+      const auto by = [&](Engine engine) {
+        options.engine = engine;
+        return std::get<Found>(search(layer_3x3(), {8, 8}, find_accelerator(name), {}, options));
+      };
+      const Found exact = by(Engine::Exact);
+      EXPECT_TRUE(exact.certified);
+      EXPECT_GE(by(Engine::Evolution).cost.edp(), exact.cost.edp() * (1 - 1e-12));
+      EXPECT_LE(by(Engine::Evolution).lower_bound, exact.cost.edp());
+      EXPECT_GE(by(Engine::Random).cost.edp(), exact.cost.edp() * (1 - 1e-12));
+    }
+}
+
+TEST(Search, SaysWhyThereIsNoCertificate) {
+  const auto answer =
+      search(layer_3x3(), {8, 8}, find_accelerator("nvdla"), {}, quick(Engine::Exact));
+  const Found& found = std::get<Found>(answer);
+  EXPECT_FALSE(found.certified);
+  EXPECT_THAT(found.note, HasSubstr("not the exact search: nvdla has 4 storage levels"));
+  EXPECT_GT(found.lower_bound, 0.3 * found.cost.edp());
+  EXPECT_THAT(test::error_of([] {
+                energy_latency_front(layer_3x3(), {8, 8}, find_accelerator("nvdla"), {}, {});
+              }),
+              HasSubstr("it needs the exact search: nvdla has 4 storage levels"));
+}
+
 TEST(Search, EvolutionIsCloseToTheBoundAndBetterThanRandom) {
   const Found evolved = found_by(Engine::Evolution), random = found_by(Engine::Random);
   EXPECT_LT(evolved.cost.edp(), random.cost.edp());
@@ -209,7 +239,8 @@ TEST(Search, SaysWhatDoesNotFitAndTheSizeThatWould) {
   for (const Engine engine : {Engine::Evolution, Engine::Random, Engine::Exhaustive}) {
     const auto answer = search(layer_3x3(), {16, 16}, device, {}, quick(engine));
     EXPECT_THAT(std::get<Misfit>(answer).why, StartsWith("RF: "));
-    EXPECT_THAT(std::get<Misfit>(answer).why, HasSubstr("need at least 3 words, it has 2; 3 words would do"));
+    EXPECT_THAT(std::get<Misfit>(answer).why,
+                HasSubstr("need at least 3 words, it has 2; 3 words would do"));
   }
 }
 

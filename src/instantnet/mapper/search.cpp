@@ -8,6 +8,7 @@
 
 #include "instantnet/core/error.h"
 #include "instantnet/mapper/engine.h"
+#include "instantnet/mapper/exact.h"
 #include "instantnet/mapper/space.h"
 #include "instantnet/mapper/templates.h"
 
@@ -33,15 +34,14 @@ void check(const SearchOptions& options) {
     refuse("mutation", fmt::format("is {}; give a probability, 0 to 1.", options.mutation));
 }
 
-/// One layer at one bit-width: what all engines need.
-struct Question {
+/// What is asked, checked; `constraints` with those of a template.
+struct Job {
   const LayerShape& layer;
-  Precision precision;
+  const std::vector<Precision>& precisions;
   const Accelerator& device;
   const Constraints& constraints;
   const SearchOptions& options;
   const Watch& watch;
-  std::optional<Nest> start;
 };
 
 bool spatial_fits(const Nest& nest, const Accelerator& device) {
@@ -79,15 +79,16 @@ std::optional<Misfit> constrained_misfit(const Evaluator& evaluator, const Space
 }
 
 /// Evolution, random or exhaustive search.
-std::variant<Found, Misfit> sampled(const Question& asked, Engine engine) {
-  const Space space(asked.layer, asked.device, asked.constraints, asked.options.factors);
-  const Evaluator evaluator(asked.layer, asked.precision, asked.device);
-  if (const auto misfit = smallest_misfit(asked.layer, asked.precision, asked.device))
-    return *misfit;
+std::variant<Found, Misfit> sampled(const Job& job, Precision precision, Engine engine,
+                                    const std::optional<Nest>& start) {
+  const auto began = std::chrono::steady_clock::now();
+  const Space space(job.layer, job.device, job.constraints, job.options.factors);
+  const Evaluator evaluator(job.layer, precision, job.device);
+  if (const auto misfit = smallest_misfit(job.layer, precision, job.device)) return *misfit;
   if (const auto misfit = constrained_misfit(evaluator, space)) return *misfit;
-  Task task{evaluator, space, asked.options, asked.watch};
-  task.bound = lower_bound(evaluator, space, asked.options.objective);
-  task.start = asked.start;
+  Task task{evaluator, space, job.options, job.watch};
+  task.bound = lower_bound(evaluator, space, job.options.objective);
+  task.start = start;
   const Best best = engine == Engine::Random       ? search_random(task)
                     : engine == Engine::Exhaustive ? search_exhaustive(task)
                                                    : search_evolution(task);
@@ -96,31 +97,51 @@ std::variant<Found, Misfit> sampled(const Question& asked, Engine engine) {
   found.lower_bound = best.complete ? best.value.first : std::min(task.bound, best.value.first);
   found.certified = found.lower_bound == best.value.first;
   found.evaluations = best.evaluations;
+  found.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count();
   return found;
 }
 
-/// The certified search where it applies, else evolution and a proven bound.
-std::variant<Found, Misfit> exact_or_evolution(const Question& asked) {
-  auto answer = sampled(asked, Engine::Evolution);
-  if (Found* found = std::get_if<Found>(&answer)) found->note = "Evolution and a lower bound.";
-  return answer;
+/// Each precision, widest first; what is best for one starts the next.
+std::vector<std::variant<Found, Misfit>> sampled_all(const Job& job, Engine engine) {
+  std::vector<size_t> widest_first(job.precisions.size());
+  std::iota(widest_first.begin(), widest_first.end(), size_t{0});
+  std::stable_sort(widest_first.begin(), widest_first.end(), [&](size_t a, size_t b) {
+    const auto bits = [&](size_t i) {
+      return job.precisions[i].weight + job.precisions[i].activation;
+    };
+    return bits(a) > bits(b);
+  });
+  std::vector<std::variant<Found, Misfit>> results(job.precisions.size());
+  std::optional<Nest> start;
+  for (const size_t i : widest_first) {
+    results[i] = sampled(job, job.precisions[i], engine, start);
+    if (const Found* found = std::get_if<Found>(&results[i])) start = to_nest(found->mapping);
+  }
+  return results;
 }
 
-std::variant<Found, Misfit> answer(const Question& asked) {
-  switch (asked.options.engine) {
-    case Engine::Exact:
-      return exact_or_evolution(asked);
-    case Engine::Template: {
-      const Constraints all =
-          merged(template_constraints(asked.options.template_name, asked.layer, asked.device),
-                 asked.constraints);
-      check(all, asked.device);
-      return exact_or_evolution({asked.layer, asked.precision, asked.device, all, asked.options,
-                                 asked.watch, asked.start});
-    }
-    default:
-      return sampled(asked, asked.options.engine);
+/// The certified search.
+std::vector<std::variant<Found, Misfit>> exact_all(const Job& job) {
+  auto results = search_exact_all(job.layer, job.precisions, job.device, job.constraints,
+                                  job.options, job.watch);
+  for (size_t i = 0; i < results.size(); ++i) {
+    if (!std::holds_alternative<Misfit>(results[i])) continue;
+    results[i] = sampled(job, job.precisions[i], Engine::Evolution, {});  // or says why not
+    if (Found* found = std::get_if<Found>(&results[i]))
+      found->note = "The exact search was stopped before it found a mapping; this is evolution's.";
   }
+  return results;
+}
+
+/// The certified search where it applies, else evolution and a proven bound.
+std::vector<std::variant<Found, Misfit>> exact_or_evolution(const Job& job) {
+  const auto refusal = exact_refuses(job.layer, job.device, job.constraints);
+  if (!refusal) return exact_all(job);
+  auto results = sampled_all(job, Engine::Evolution);
+  for (auto& result : results)
+    if (Found* found = std::get_if<Found>(&result); found && !found->certified)
+      found->note = fmt::format("Evolution and a proven bound, not the exact search: {}", *refusal);
+  return results;
 }
 
 }  // namespace
@@ -179,24 +200,26 @@ std::vector<std::variant<Found, Misfit>> search_all(
   check(device);
   check(constraints, device);
   check(options);
-  std::vector<size_t> widest_first(precisions.size());
-  std::iota(widest_first.begin(), widest_first.end(), size_t{0});
-  std::stable_sort(widest_first.begin(), widest_first.end(), [&](size_t a, size_t b) {
-    return precisions[a].weight + precisions[a].activation >
-           precisions[b].weight + precisions[b].activation;
-  });
-  std::vector<std::variant<Found, Misfit>> results(precisions.size());
-  std::optional<Nest> start;
-  for (const size_t i : widest_first) {
-    const auto began = std::chrono::steady_clock::now();
-    results[i] = answer({layer, precisions[i], device, constraints, options, watch, start});
-    Found* found = std::get_if<Found>(&results[i]);
-    if (!found) continue;
-    found->seconds =
-        std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count();
-    start = to_nest(found->mapping);
-  }
-  return results;
+  const bool expert = options.engine == Engine::Template;
+  const Constraints all =
+      expert ? merged(template_constraints(options.template_name, layer, device), constraints)
+             : constraints;
+  if (expert) check(all, device);
+  const Job job{layer, precisions, device, all, options, watch};
+  if (expert || options.engine == Engine::Exact) return exact_or_evolution(job);
+  return sampled_all(job, options.engine);
+}
+
+std::vector<Found> energy_latency_front(const LayerShape& layer, Precision precision,
+                                        const Accelerator& device, const Constraints& constraints,
+                                        const SearchOptions& options) {
+  check(layer, "search");
+  check(device);
+  check(constraints, device);
+  check(options);
+  if (const auto refusal = exact_refuses(layer, device, constraints))
+    fail("energy-latency front", fmt::format("it needs the exact search: {}", *refusal));
+  return exact_front(layer, precision, device, constraints, options);
 }
 
 }  // namespace instantnet::mapper
