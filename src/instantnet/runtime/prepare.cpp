@@ -71,7 +71,10 @@ class Preparer {
     collect_needs();
     find_fractions();
     for (int value = kImage; value <= graph_.output(); ++value) emit(value);
-    for (LayerReal& real : real_) result_.layers.push_back(std::move(real.numbers));
+    for (size_t i = 0; i < real_.size(); ++i) {
+      real_[i].numbers.input = find_codes(graph_.layers[i].input, real_[i].input);
+      result_.layers.push_back(std::move(real_[i].numbers));
+    }
     result_.output = find_stream(graph_.output());
     return std::move(result_);
   }

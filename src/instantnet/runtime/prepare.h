@@ -101,6 +101,7 @@ struct LayerNumbers {
   ConvProblem problem;
   BorderTable borders;
   int64_t least_sum = 0, most_sum = 0;  // what the sum can be
+  int input = 0;                        // the form it reads
 };
 
 struct Prepared {

@@ -66,6 +66,8 @@ int ceil_log2(double bound) {
   return std::frexp(bound, &exponent) == 0.5 ? exponent - 1 : exponent;
 }
 
+int64_t average_factor(int64_t taps) { return ((int64_t{1} << kAverageShift) + taps / 2) / taps; }
+
 Requant RequantTable::view() const {
   return {sum_shift,
           shift,

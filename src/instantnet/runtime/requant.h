@@ -27,6 +27,10 @@ struct RequantTable {
   Requant view() const;
 };
 
+/// Equation (7): R of windows with this many taps, in units of 2^-kAverageShift.
+inline constexpr int kAverageShift = 30;
+int64_t average_factor(int64_t taps);
+
 /// The position on the reader's grid, as a real function of the sum: m[k] sum + b[k] box +
 /// n[border * channels + k]. b may be empty.
 struct RealRequant {
