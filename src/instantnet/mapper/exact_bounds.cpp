@@ -37,7 +37,7 @@ Bounds::Bounds(const LayerFacts& facts, const Space& space, const Form& form,
     double words = limit.words.constant;
     for (int t = 0; t < kTensors; ++t)
       words += (limit.words.buffer[t] + limit.words.fill[t]) * once_[t];
-    if (lattice.limit(i).empty()) words += lattice.least_outer(limit);
+    least_outer_.push_back(limit.per_pe ? 0 : lattice.least_outer(limit));
     floor_words_.push_back(limit.per_pe ? 0 : words);
   }
 }
@@ -54,16 +54,19 @@ Bounds::Parts Bounds::parts(const Visits& visits, const Each& copies) const {
   return all;
 }
 
+double Bounds::outer_cycles(size_t index) const {
+  double cycles = 0;
+  for (size_t i = 0; i < floor_words_.size(); ++i) {
+    const double words = floor_words_[i] + outer_words(i, index);
+    cycles = std::max(cycles, words / form_.limits[i].words_per_cycle);
+  }
+  return cycles;
+}
+
 double Bounds::least_cycles(const Visits& visits, const Rest& rest, double left,
                             size_t index) const {
   const double steps = visits.steps * std::max(rest.extent / left, rest.least_steps);
-  double cycles = steps / form_.macs_per_cycle;
-  for (size_t i = 0; i < floor_words_.size(); ++i) {
-    const Table& table = lattice_.limit(i);
-    const double words = floor_words_[i] + (table.empty() ? 0 : table[index]);
-    cycles = std::max(cycles, words / form_.limits[i].words_per_cycle);
-  }
-  return whole_cycles(cycles);
+  return whole_cycles(std::max(steps / form_.macs_per_cycle, outer_cycles(index)));
 }
 
 Value Bounds::partial(const Partial& done, const Rest& rest, int chosen, const Value& beat) const {
@@ -111,9 +114,7 @@ Value Bounds::value_of_case(double energy, const Traffic& traffic, size_t index)
   double cycles = traffic.steps / form_.macs_per_cycle;
   for (size_t i = 0; i < form_.limits.size(); ++i) {
     const Limit& limit = form_.limits[i];
-    const Table& table = lattice_.limit(i);
-    double words = limit.words.of(traffic);
-    words += table.empty() ? lattice_.least_outer(limit) : table[index];
+    double words = limit.words.of(traffic) + outer_words(i, index);
     if (limit.per_pe) words /= traffic.instances;
     cycles = std::max(cycles, words / limit.words_per_cycle);
   }

@@ -48,6 +48,14 @@ class Bounds {
   Value partial(const Partial& at, const Rest& rest, int chosen, const Value& beat) const;
   /// Of all loops outside a tile of the array; cases that cannot beat `beat` are left out.
   Value complete(const Partial& at, const Value& beat) const;
+  /// Words of a limit that move between DRAM and the buffer, at least, for buffer tiles outside a
+  /// point.
+  double outer_words(size_t limit, size_t index) const {
+    const Table& table = lattice_.limit(limit);
+    return table.empty() ? least_outer_[limit] : table[index];
+  }
+  /// Cycles (not rounded) that traffic with DRAM takes at least for buffer tiles outside a point.
+  double outer_cycles(size_t index) const;
   /// Whether mappings without loops at the buffer, at least so dear besides what all cost, cannot
   /// beat `beat`.
   static bool alone_is_hopeless(const Form& form, const Goal& goal, double pes, double macs,
@@ -72,7 +80,8 @@ class Bounds {
   Each elements_;                                         // times visits: traffic
   Each once_;                                             // every element fetched once
   Each per_buffer_, per_fill_, once_buffer_, once_fill_;  // energy
-  std::vector<double> floor_words_;                       // of each limit, outside its table
+  std::vector<double> least_outer_;
+  std::vector<double> floor_words_;  // of each limit, outside its table
   std::vector<double> k_counts_;
 };
 

@@ -205,7 +205,7 @@ Value Search::run() {
   if (lattice.empty()) return best_.value;
   const Bounds bounds(in_.facts, in_.space, form_, lattice, goal_, left_);
   lattice_ = &lattice, bounds_ = &bounds;
-  const Context context{in_.facts, in_.space, in_.groups, form_, lattice, goal_, in_.inner};
+  const Context context{in_.facts, in_.space, in_.groups, form_, lattice, bounds, goal_, in_.inner};
   Expander expander(context);
   order();
   Value unseen = best_.value;

@@ -100,24 +100,49 @@ void Expander::start(std::span<const ArrayTile> tiles) {
   block_ = block(tiles[0]);
   least_.fill(kInfinity), least_energy_.fill(kInfinity);
   least_base_ = least_cycles_ = kInfinity;
-  const double k = real(at_.space[K].counts[array_count_[K]]);
-  for (const Inside& one : insides_) {
-    least_base_ = std::min(least_base_, one.base);
-    least_cycles_ = std::min(least_cycles_, one.cycles);
-    double slide = 1;
-    for (const Spread* spread : {one.spreads[4], one.spreads[5]})
-      slide = std::min({slide, spread->slides.outputs, spread->slides.filter});
-    const Each own = {one.energy[kW] * at_.facts.weights, one.energy[kI] * one.anew[kI] * slide / k,
-                      one.energy[kO] * at_.facts.outputs};
-    for (int t = 0; t < kTensors; ++t) {
-      least_[t] = std::min(least_[t], one.least[t]);
-      least_energy_[t] = std::min(least_energy_[t], own[t]);
-    }
-  }
+  const Each none = {kInfinity, kInfinity, kInfinity};
+  floors_.assign(at_.form.limits.size(), {none, none});
+  for (const Inside& one : insides_) lower(one);
   for (const Dim d : kAllDims) {
     tile_[at(d)] = std::min(at_.space[at(d)].extent, block_[at(d)]);
     factor_[at(d)] = 1, buffer_count_[at(d)] = array_count_[at(d)];
     count_[at(d)] = at_.space[at(d)].counts[array_count_[at(d)]];
+  }
+}
+
+/// Takes one way to make the array tile into the least of all.
+void Expander::lower(const Inside& one) {
+  least_base_ = std::min(least_base_, one.base);
+  least_cycles_ = std::min(least_cycles_, one.cycles);
+  Slides slides = one.spreads[4]->slides;
+  slides.lower(one.spreads[5]->slides);
+  const double slide = std::min(slides.outputs, slides.filter);
+  const double own_inputs = one.anew[kI] * slide / real(at_.space[K].counts[array_count_[K]]);
+  const Each own = {at_.facts.weights, own_inputs, at_.facts.outputs};
+  for (int t = 0; t < kTensors; ++t) {
+    least_[t] = std::min(least_[t], one.least[t]);
+    least_energy_[t] = std::min(least_energy_[t], one.energy[t] * own[t]);
+  }
+  for (size_t i = 0; i < floors_.size(); ++i)
+    lower(one, slides, own, at_.form.limits[i], floors_[i]);
+}
+
+void Expander::lower(const Inside& one, const Slides& slides, const Each& own, const Limit& limit,
+                     Floor& floor) const {
+  const double pes = limit.per_pe ? one.fixed.instances : 1;
+  const double base = (limit.words.constant + limit.words.spread * one.fixed.spread +
+                       limit.words.touched * one.fixed.touched) /
+                      pes;
+  Each per, all;
+  for (int t = 0; t < kTensors; ++t) {
+    per[t] = (limit.words.buffer[t] + limit.words.fill[t] * one.copies[t]) / pes;
+    all[t] = per[t] * one.anew[t];
+  }
+  const Each others = {all[kO] + all[kI] * slides.outputs, all[kW] + all[kO],
+                       all[kW] + all[kI] * slides.filter};
+  for (int t = 0; t < kTensors; ++t) {
+    floor.others[t] = std::min(floor.others[t], base + others[t]);
+    floor.own[t] = std::min(floor.own[t], per[t] * own[t]);
   }
 }
 
@@ -126,8 +151,17 @@ void Expander::expand(std::span<const ArrayTile> tiles, Best& best) {
   start(tiles);
   if (!fits()) return;
   loop(0, static_cast<size_t>(tiles[0].index));
-  // Loops over nothing but what a tensor does not depend on: it stays in the registers throughout.
-  for (const unsigned dims : kIrrelevant) loop_only(dims, 0);
+  survive(static_cast<size_t>(tiles[0].index));
+}
+
+/// Loops over nothing but what a tensor does not depend on: it stays in the registers throughout.
+void Expander::survive(size_t index) {
+  const double cycles = std::max(least_cycles_, whole_cycles(at_.bounds.outer_cycles(index)));
+  for (int t = 0; t < kTensors; ++t) {
+    const double energy = least_base_ + least_[t] + at_.lattice.inherited(t)[index];
+    if (less(at_.goal.value(energy, cycles), best_->value)) loop_only(kIrrelevant[t], 0);
+  }
+  if (at_.lattice.any_alone()) loop_only(0, 0);
 }
 
 bool Expander::fits() const {
@@ -164,10 +198,19 @@ bool Expander::hopeless(int depth, size_t index) const {
     else if (d != G)
       o *= count;
   }
-  const double energy =
-      std::min({least_[kW] + least_energy_[kW] * w, least_[kI] + least_energy_[kI] * k,
-                least_[kO] + least_energy_[kO] * o});
-  return !less(at_.goal.value(least_base_ + energy + outer, least_cycles_), best_->value);
+  const Each visits = {w, k, o};
+  for (int t = 0; t < kTensors; ++t) {
+    const double energy = least_base_ + least_[t] + least_energy_[t] * visits[t] + outer;
+    if (!less(at_.goal.value(energy, least_cycles_), best_->value)) continue;
+    double cycles = least_cycles_;
+    for (size_t i = 0; i < floors_.size(); ++i) {
+      const double words =
+          floors_[i].others[t] + floors_[i].own[t] * visits[t] + at_.bounds.outer_words(i, index);
+      cycles = std::max(cycles, words / at_.form.limits[i].words_per_cycle);
+    }
+    if (less(at_.goal.value(energy, whole_cycles(cycles)), best_->value)) return false;
+  }
+  return true;
 }
 
 void Expander::loop(int depth, size_t index) {

@@ -46,6 +46,7 @@ struct Context {
   const GroupTiles& groups;
   const Form& form;
   const Lattice& lattice;
+  const Bounds& bounds;
   const Goal& goal;
   const InnerLoops& inner;
 };
@@ -77,6 +78,11 @@ class Expander {
     std::array<const GroupTile*, kGroups> tiles{};
     std::array<const Spread*, kGroups> spreads{};
   };
+  /// Words of a limit, at least: besides DRAM's, when each tensor stays; and of the one that stays,
+  /// for each visit.
+  struct Floor {
+    Each others{}, own{};
+  };
   /// A class of orders at DRAM.
   struct Outside {
     Each moved{};
@@ -86,6 +92,10 @@ class Expander {
 
   Inside inside_of(const ArrayTile& tile) const;
   void start(std::span<const ArrayTile> tiles);
+  void lower(const Inside& inside);
+  void lower(const Inside& inside, const Slides& slides, const Each& own, const Limit& limit,
+             Floor& floor) const;
+  void survive(size_t index);
   void loop(int depth, size_t index);
   void loop_only(unsigned dims, int depth);
   bool choose(Dim d, const Step& step);
@@ -108,6 +118,7 @@ class Expander {
   // the least of all insides
   Each least_{}, least_energy_{};
   double least_base_ = 0, least_cycles_ = 0;
+  std::vector<Floor> floors_;  // of the form's limits
   // the tile of the array, and of the buffer as it is chosen
   std::array<int, kDims> array_count_{}, buffer_count_{};
   PerDim block_{}, tile_{}, factor_{}, count_{};
