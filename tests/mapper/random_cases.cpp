@@ -118,6 +118,15 @@ LayerShape random_layer(Rng& rng, int64_t largest) {
   }
 }
 
+LayerShape random_window_layer(Rng& rng) {
+  LayerShape layer;
+  layer.k = from_to(rng, 1, 2), layer.c = from_to(rng, 1, 2);
+  layer.p = from_to(rng, 2, 8), layer.r = from_to(rng, 2, 4);
+  layer.q = from_to(rng, 1, 3), layer.s = from_to(rng, 1, 3);
+  layer.stride = from_to(rng, 1, 3), layer.dilation = from_to(rng, 1, 3);
+  return layer;
+}
+
 Accelerator random_device(Rng& rng, size_t most_levels) {
   Accelerator device;
   device.name = "random";
@@ -171,6 +180,20 @@ Mapping random_mapping(Rng& rng, const LayerShape& layer, const Accelerator& dev
                            ? rng.flip(0.65)
                            : device.levels[l].keep[t] == Keep::Always;
   }
+  return mapping;
+}
+
+Mapping random_window_mapping(Rng& rng, const LayerShape& layer, Accelerator& device) {
+  StorageLevel& array = device.levels[rng.below(device.levels.size())];
+  const Loop rows{Dim::P, from_to(rng, 1, layer.p)}, filter{Dim::R, from_to(rng, 1, layer.r)};
+  LayerShape rest = layer;
+  rest.p = (layer.p + rows.bound - 1) / rows.bound;
+  rest.r = (layer.r + filter.bound - 1) / filter.bound;
+  Mapping mapping = random_mapping(rng, rest, device, 6);
+  LevelLoops& level = mapping.levels[&array - device.levels.data()];
+  level.spatial_x.insert(level.spatial_x.begin(), rows);
+  level.spatial_y.insert(level.spatial_y.begin(), filter);
+  array.fanout_x *= rows.bound, array.fanout_y *= filter.bound;
   return mapping;
 }
 

@@ -57,6 +57,16 @@ TEST(Simulator, EqualsTheClosedFormsOnRandomDevices) {
   }
 }
 
+TEST(Simulator, EqualsTheClosedFormsWhereWindowsAreSpread) {
+  for (uint64_t seed = 1; seed <= 2000; ++seed) {
+    Rng rng(seed, 7);
+    const LayerShape layer = random_window_layer(rng);
+    Accelerator device = random_device(rng, 3);
+    const Mapping mapping = random_window_mapping(rng, layer, device);
+    if (!agrees(layer, device, mapping, seed)) break;
+  }
+}
+
 TEST(Simulator, EqualsTheClosedFormsOnEveryPreset) {
   for (const Accelerator& preset : accelerator_presets()) {
     const Accelerator device = unlimited(preset);

@@ -113,13 +113,13 @@ void NestCounts::cut(int slot) {
 
 /// visits(d, slot, 0) for all slots but those of the last level.
 void NestCounts::count_visits() {
-  if (nest_.step_slot > 0) visits_[0] = time_[0];
-  for (int l = 1; l < nest_.step_slot; ++l)
-    for (size_t d = 0; d < kDims; ++d) visits_[l][d] = visits_[l - 1][d] * time_[l][d];
+  visits_[0].fill(1);
+  for (int l = 0; l < nest_.step_slot; ++l)
+    for (size_t d = 0; d < kDims; ++d) visits_[l + 1][d] = visits_[l][d] * time_[l][d];
   for (uint32_t rest = imperfect_; rest != 0; rest &= rest - 1) {
     const auto d = static_cast<size_t>(std::countr_zero(rest));
     for (int l = 0; l < nest_.step_slot; ++l)
-      visits_[l][d] =
+      visits_[l + 1][d] =
           first_fanout_ >= l ? ceil_div(layer_->bounds[d], block_[l][d]) : visits_by_tiles(d, l, 0);
   }
 }
@@ -157,18 +157,12 @@ double NestCounts::tile_elements(int slot, Tensor t) const {
 
 /// How often the loops of a dim over time, down to those of `time_slot`, and over space, outside
 /// `space_slot`, begin inside the layer while all its other loops stand at their start. (4)
-double NestCounts::visits(size_t d, int time_slot, int space_slot) const {
-  if (space_slot <= first_fanout_) {
-    if (time_slot < 0) return 1;
-    if (time_slot < nest_.step_slot) return visits_[time_slot][d];
-  }
-  if ((imperfect_ >> d & 1) == 0) {
-    double product = 1;
-    for (int l = 0; l <= time_slot; ++l) product *= time_[l][d];
-    for (int l = first_fanout_; l < space_slot; ++l) product *= space_[l][d];
-    return product;
-  }
-  return visits_by_tiles(d, time_slot, space_slot);
+double NestCounts::visits_of_nest(size_t d, int time_slot, int space_slot) const {
+  if (imperfect_ >> d & 1) return visits_by_tiles(d, time_slot, space_slot);
+  double product = 1;
+  for (int l = 0; l <= time_slot; ++l) product *= time_[l][d];
+  for (int l = first_fanout_; l < space_slot; ++l) product *= space_[l][d];
+  return product;
 }
 
 double NestCounts::visits_by_tiles(size_t d, int time_slot, int space_slot) const {
@@ -198,8 +192,7 @@ double NestCounts::steps() const {
   double product = 1;
   for (int l = nest_.step_slot; l < nest_.slots; ++l)
     for (size_t d = 0; d < kDims; ++d) product *= time_[l][d];
-  if (nest_.step_slot > 0)
-    for (size_t d = 0; d < kDims; ++d) product *= visits_[nest_.step_slot - 1][d];
+  for (size_t d = 0; d < kDims; ++d) product *= visits_[nest_.step_slot][d];
   return product;
 }
 

@@ -79,7 +79,12 @@ class NestCounts {
   void scan_order(int slot);
 
   Turn turn_of(int slot, Tensor t) const;
-  double visits(size_t d, int time_slot, int space_slot) const;
+  double visits(size_t d, int time_slot, int space_slot) const {
+    return space_slot <= first_fanout_ && time_slot < nest_.step_slot
+               ? visits_[time_slot + 1][d]
+               : visits_of_nest(d, time_slot, space_slot);
+  }
+  double visits_of_nest(size_t d, int time_slot, int space_slot) const;
   double visits_by_tiles(size_t d, int time_slot, int space_slot) const;
   double visits_of_steps(size_t d, int space_slot) const;
   double extent(int slot, size_t position, size_t filter) const;
@@ -98,7 +103,7 @@ class NestCounts {
   std::array<Row, kMaxSlots + 1> tile_;      // iterations of all loops from the slot in
   std::array<Row, kMaxSlots> block_;         // likewise, without the slot's own loops over time
   std::array<Row, kMaxSlots> time_, space_;  // bounds, no longer than the layer needs
-  std::array<Row, kMaxSlots> visits_;        // visits(d, slot, 0)
+  std::array<Row, kMaxSlots + 1> visits_;    // [slot + 1]: visits(d, slot, 0)
   std::array<uint32_t, kMaxSlots> scanned_;  // see scan_order
 };
 
