@@ -1,0 +1,90 @@
+#include "instantnet/runtime/avx512_box.h"
+
+#include <immintrin.h>
+
+#include <algorithm>
+
+#include "instantnet/runtime/avx512_target.h"
+
+namespace instantnet::runtime::avx512 {
+
+size_t box_scratch_bytes(const ConvShape& shape) {
+  const size_t columns = static_cast<size_t>(shape.width + 2 * shape.padding);
+  const size_t rows = static_cast<size_t>(shape.height + 2 * shape.padding);
+  const size_t outputs =
+      static_cast<size_t>(shape.out_height) * static_cast<size_t>(shape.out_width);
+  // Sums of pixels, of one row of columns, and of windows.
+  return ((rows * columns + columns + outputs) * sizeof(int32_t) + 63) / 64 * 64 + 64;
+}
+
+INSTANTNET_AVX512_BEGIN
+
+namespace {
+
+int32_t sum_of_bytes(const uint8_t* codes, int count) {
+  __m512i sum = _mm512_setzero_si512();
+  for (int c = 0; c < count; c += 64) {
+    const __mmask64 lanes = count - c >= 64 ? ~__mmask64{0} : (__mmask64{1} << (count - c)) - 1;
+    sum = _mm512_add_epi64(
+        sum, _mm512_sad_epu8(_mm512_maskz_loadu_epi8(lanes, codes + c), _mm512_setzero_si512()));
+  }
+  return static_cast<int32_t>(_mm512_reduce_add_epi64(sum));
+}
+
+/// The same of up to 16 codes.
+int32_t sum_of_few_bytes(const uint8_t* codes, __mmask16 lanes) {
+  const __m128i sums = _mm_sad_epu8(_mm_maskz_loadu_epi8(lanes, codes), _mm_setzero_si128());
+  return _mm_cvtsi128_si32(sums) + _mm_extract_epi32(sums, 2);
+}
+
+int32_t sum_of_words(const uint16_t* codes, int count) {
+  int32_t sum = 0;
+  for (int c = 0; c < count; ++c) sum += codes[c];
+  return sum;
+}
+
+/// Sum over the group's channels of one pixel.
+int32_t pixel_sum(const View& input, const std::byte* arena, int y, int x, int first, int count) {
+  if (input.element == Element::U16)
+    return sum_of_words(input.pixel<uint16_t>(arena, y, x) + first, count);
+  const uint8_t* codes = input.pixel<uint8_t>(arena, y, x) + first;
+  if (count <= 16) return sum_of_few_bytes(codes, static_cast<__mmask16>((1U << count) - 1));
+  return sum_of_bytes(codes, count);
+}
+
+}  // namespace
+
+BoxSums sum_boxes(const ConvProblem& problem, const View& input, const Part& part, int group,
+                  const std::byte* arena, std::byte* scratch) {
+  const ConvShape& shape = problem.shape;
+  const int columns = shape.width + 2 * shape.padding;
+  const int channels = shape.group_channels();
+  auto* pixels = reinterpret_cast<int32_t*>(scratch);
+  int32_t* column_sums = pixels + int64_t{columns} * (shape.height + 2 * shape.padding);
+  int32_t* sums = column_sums + columns;
+  const int first = part.row_begin * shape.stride;
+  const int last =
+      std::min((part.row_end - 1) * shape.stride + (shape.kernel_height - 1) * shape.dilation,
+               shape.height + 2 * shape.padding - 1);
+  for (int y = first; y <= last; ++y)
+    for (int x = 0; x < columns; ++x)
+      pixels[int64_t{y} * columns + x] =
+          pixel_sum(input, arena, y - shape.padding, x - shape.padding, group * channels, channels);
+  for (int y = part.row_begin; y < part.row_end; ++y) {
+    const int32_t* row = pixels + int64_t{y} * shape.stride * columns;
+    std::fill_n(column_sums, columns, 0);
+    for (int r = 0; r < shape.kernel_height; ++r)
+      for (int x = 0; x < columns; ++x)
+        column_sums[x] += row[int64_t{r} * shape.dilation * columns + x];
+    int32_t* to = sums + int64_t{y - part.row_begin} * shape.out_width;
+    std::fill_n(to, shape.out_width, 0);
+    for (int s = 0; s < shape.kernel_width; ++s)
+      for (int x = 0; x < shape.out_width; ++x)
+        to[x] += column_sums[x * shape.stride + s * shape.dilation];
+  }
+  return {sums, part.row_begin, shape.out_width};
+}
+
+INSTANTNET_AVX512_END
+
+}  // namespace instantnet::runtime::avx512

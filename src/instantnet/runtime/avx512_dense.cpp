@@ -1,0 +1,490 @@
+#include "instantnet/runtime/avx512_dense.h"
+
+#include <algorithm>
+#include <array>
+#include <cstring>
+#include <vector>
+
+#include "instantnet/runtime/avx512_box.h"
+#include "instantnet/runtime/avx512_epilogue.h"
+#include "instantnet/runtime/avx512_layout.h"
+
+namespace instantnet::runtime::avx512 {
+
+bool takes_bytes(const ConvProblem& problem) {
+  return problem.weight_bits <= 8 && problem.input.bits <= 8 && !problem.wide;
+}
+
+namespace {
+
+/// Output pixels worked on at once.
+constexpr int kMostPixels = 8;
+
+/// How 16-bit kernels split codes: one plane of up to 15 bits, or two of 8.
+struct Planes {
+  int count = 1;
+  /// Window positions times steps after which 32-bit sums must move to 64-bit ones (wide only).
+  int flush = 1;
+};
+
+Planes planes_of(const ConvProblem& problem) {
+  Planes planes;
+  planes.count = problem.input.bits > 12 ? 2 : 1;
+  const int bits = problem.input.bits > 12 ? 8 : problem.input.bits;
+  // A step adds two products of at most 2^15 x 2^bits.
+  planes.flush = std::max(1, 1 << (30 - 15 - bits));
+  return planes;
+}
+
+int channels_a_step(const ConvProblem& problem) { return takes_bytes(problem) ? 4 : 2; }
+
+bool needs_box(const ConvProblem& problem) {
+  const int packed_bits = takes_bytes(problem) ? 8 : 16;
+  return problem.box || weight_form(problem.lattice, problem.weight_bits, packed_bits).needs_box();
+}
+
+/// 8-bit pixels are widened to 16 bits in scratch before 16-bit kernels read them.
+bool widens(const ConvProblem& problem) {
+  return !takes_bytes(problem) && problem.input.element() == Element::U8;
+}
+
+struct WideImage {
+  int64_t row = 0, pixel = 0;  // elements
+  int64_t bytes = 0;
+};
+
+WideImage wide_image(const ConvShape& shape) {
+  WideImage image;
+  image.pixel = (shape.channels + 3) / 4 * 4;
+  image.row = image.pixel * (shape.width + 2 * shape.padding);
+  image.bytes = (image.row * (shape.height + 2 * shape.padding) * 2 + 64 + 63) / 64 * 64;
+  return image;
+}
+
+/// Where the input's pixels and a window's positions lie, in bytes.
+struct Input {
+  const std::byte* origin = nullptr;  // pixel (0, 0)
+  int64_t row = 0, pixel = 0;
+};
+
+}  // namespace
+
+size_t dense_packed_bytes(const ConvProblem& problem) {
+  const GroupLayout layout = group_layout(problem.shape, channels_a_step(problem));
+  // The weights, and for each output channel -zero times the sum of W.
+  return static_cast<size_t>(problem.shape.groups * layout.group_bytes()) +
+         static_cast<size_t>(problem.shape.groups * layout.blocks * 64) * sizeof(int64_t);
+}
+
+void dense_pack(const ConvProblem& problem, const WeightSource& weights, std::byte* packed) {
+  const ConvShape& shape = problem.shape;
+  const bool bytes = takes_bytes(problem);
+  const int step = channels_a_step(problem), width = bytes ? 1 : 2;
+  const GroupLayout layout = group_layout(shape, step);
+  const WeightForm form = weight_form(problem.lattice, problem.weight_bits, bytes ? 8 : 16);
+  std::memset(packed, 0, dense_packed_bytes(problem));
+  auto* corrections = reinterpret_cast<int64_t*>(packed + shape.groups * layout.group_bytes());
+  std::vector<uint16_t> codes(static_cast<size_t>(shape.taps()));
+  const int channels = shape.group_channels();
+  for (int k = 0; k < shape.out_channels; ++k) {
+    weights.narrow(problem.weight_bits, k * shape.taps(), shape.taps(), codes.data());
+    const int group = k / layout.out, inside = k % layout.out, block = inside / 64;
+    const int vectors = (std::min(64, layout.out - block * 64) + kLanes - 1) / kLanes;
+    const int vector = inside % 64 / kLanes, lane = inside % kLanes;
+    std::byte* to = packed + group * layout.group_bytes() + block * layout.block_bytes;
+    int64_t sum = 0;
+    for (int tap = 0; tap < layout.taps; ++tap)
+      for (int c = 0; c < channels; ++c) {
+        const int code = codes[static_cast<size_t>(tap * channels + c)];
+        const int number = packed_weight(form, problem.lattice, problem.weight_bits, code);
+        const int64_t register_at = (int64_t{tap} * layout.steps + c / step) * vectors + vector;
+        std::byte* at = to + register_at * 64 + lane * 4 + c % step * width;
+        if (bytes)
+          *reinterpret_cast<int8_t*>(at) = static_cast<int8_t>(number);
+        else
+          *reinterpret_cast<int16_t*>(at) = static_cast<int16_t>(number);
+        sum += whole_weight(problem.lattice, problem.weight_bits, code);
+      }
+    corrections[(group * layout.blocks + block) * 64 + inside % 64] = -problem.input.zero * sum;
+  }
+}
+
+size_t dense_scratch_bytes(const ConvProblem& problem) {
+  size_t bytes = needs_box(problem) ? box_scratch_bytes(problem.shape) : 0;
+  if (widens(problem)) bytes += static_cast<size_t>(wide_image(problem.shape).bytes);
+  return bytes;
+}
+
+INSTANTNET_AVX512_BEGIN
+
+namespace {
+
+// The compilers put a register move before each of the intrinsics (g++ 12), so these are written
+// out.
+inline void dot_bytes(__m512i& sum, __m512i codes, __m512i weights) {
+  __asm__("vpdpbusd %2, %1, %0" : "+v"(sum) : "v"(codes), "v"(weights));
+}
+inline void dot_words(__m512i& sum, __m512i codes, __m512i weights) {
+  __asm__("vpdpwssd %2, %1, %0" : "+v"(sum) : "v"(codes), "v"(weights));
+}
+
+inline __m512i spread(const std::byte* at) {
+  int32_t four;
+  std::memcpy(&four, at, sizeof four);
+  return _mm512_set1_epi32(four);
+}
+
+/// One tile's sums of packed weights times stored codes: kPixels pixels by kVectors x 16 channels.
+template <int kPixels, int kVectors>
+struct Tile {
+  __m512i sum[kPixels][kVectors];
+  void clear() {
+    for (auto& row : sum)
+      for (__m512i& one : row) one = _mm512_setzero_si512();
+  }
+};
+
+/// A tile while products are added: indexed by constants only, so that it stays in registers.
+template <int kPixels, int kVectors>
+struct Registers {
+  __m512i of[kPixels][kVectors];
+
+  explicit Registers(const Tile<kPixels, kVectors>& tile) {
+    INSTANTNET_UNROLL
+    for (int p = 0; p < kPixels; ++p) INSTANTNET_UNROLL
+    for (int v = 0; v < kVectors; ++v) of[p][v] = tile.sum[p][v];
+  }
+  void store(Tile<kPixels, kVectors>& tile) const {
+    INSTANTNET_UNROLL
+    for (int p = 0; p < kPixels; ++p) INSTANTNET_UNROLL
+    for (int v = 0; v < kVectors; ++v) tile.sum[p][v] = of[p][v];
+  }
+};
+
+/// 8-bit products; never more than 32 bits.
+template <int kPixels, int kVectors>
+inline void add_bytes(Tile<kPixels, kVectors>& tile, const std::byte* const* pixels,
+                      const int64_t* taps, const GroupLayout& layout, const std::byte* weights) {
+  Registers<kPixels, kVectors> sums(tile);
+  for (int tap = 0; tap < layout.taps; ++tap) {
+    const std::byte* from[kPixels];
+    INSTANTNET_UNROLL
+    for (int p = 0; p < kPixels; ++p) from[p] = pixels[p] + taps[tap];
+    for (int step = 0; step < layout.steps; ++step, weights += 64 * kVectors) {
+      __m512i w[kVectors];
+      INSTANTNET_UNROLL
+      for (int v = 0; v < kVectors; ++v) w[v] = _mm512_load_si512(weights + 64 * v);
+      INSTANTNET_UNROLL
+      for (int p = 0; p < kPixels; ++p) {
+        const __m512i codes = spread(from[p] + 4 * step);
+        INSTANTNET_UNROLL
+        for (int v = 0; v < kVectors; ++v) dot_bytes(sums.of[p][v], codes, w[v]);
+      }
+    }
+  }
+  sums.store(tile);
+}
+
+/// 16-bit products of one tap's steps [begin, end): codes as they are, or their low and high bytes
+/// apart.
+template <int kPixels, int kVectors, bool kTwoPlanes>
+inline void add_words(Tile<kPixels, kVectors>& low, Tile<kPixels, kVectors>& high,
+                      const std::byte* const* from, int begin, int end, const std::byte* weights) {
+  const __m512i bytes = _mm512_set1_epi16(0xFF);
+  Registers<kPixels, kVectors> lows(low), highs(high);
+  for (int step = begin; step < end; ++step) {
+    __m512i w[kVectors];
+    INSTANTNET_UNROLL
+    for (int v = 0; v < kVectors; ++v)
+      w[v] = _mm512_load_si512(weights + 64 * (step * kVectors + v));
+    INSTANTNET_UNROLL
+    for (int p = 0; p < kPixels; ++p) {
+      const __m512i codes = spread(from[p] + 4 * step);
+      if constexpr (kTwoPlanes) {
+        const __m512i lower = _mm512_and_si512(codes, bytes), upper = _mm512_srli_epi16(codes, 8);
+        INSTANTNET_UNROLL
+        for (int v = 0; v < kVectors; ++v) {
+          dot_words(lows.of[p][v], lower, w[v]);
+          dot_words(highs.of[p][v], upper, w[v]);
+        }
+      } else {
+        INSTANTNET_UNROLL
+        for (int v = 0; v < kVectors; ++v) dot_words(lows.of[p][v], codes, w[v]);
+      }
+    }
+  }
+  lows.store(low);
+  if constexpr (kTwoPlanes) highs.store(high);
+}
+
+/// 64-bit sums of a tile, in memory.
+template <int kPixels, int kVectors>
+struct WideTile {
+  alignas(64) int64_t sum[kPixels][kVectors][kLanes];
+  void clear() { std::memset(sum, 0, sizeof sum); }
+
+  /// Adds a tile's sums times 2^shift and clears it.
+  void take(Tile<kPixels, kVectors>& tile, int shift) {
+    INSTANTNET_UNROLL
+    for (int p = 0; p < kPixels; ++p) INSTANTNET_UNROLL
+    for (int v = 0; v < kVectors; ++v) {
+      int64_t* at = sum[p][v];
+      const __m512i one = tile.sum[p][v];
+      const __m512i low = _mm512_cvtepi32_epi64(_mm512_castsi512_si256(one));
+      const __m512i high = _mm512_cvtepi32_epi64(_mm512_extracti64x4_epi64(one, 1));
+      const __m128i by = _mm_cvtsi32_si128(shift);
+      _mm512_store_si512(at, _mm512_add_epi64(_mm512_load_si512(at), _mm512_sll_epi64(low, by)));
+      _mm512_store_si512(at + 8,
+                         _mm512_add_epi64(_mm512_load_si512(at + 8), _mm512_sll_epi64(high, by)));
+      tile.sum[p][v] = _mm512_setzero_si512();
+    }
+  }
+};
+
+/// What stays the same for all tiles of a block of channels.
+struct Block {
+  const ConvProblem& problem;
+  const GroupLayout& layout;
+  const std::byte* weights;
+  const int64_t* corrections;  // of the block's channels
+  const int64_t* taps;         // bytes from a pixel to each window position
+  WeightForm form;
+  Planes planes;
+  const BoxSums* boxes;  // null: nothing needs them
+  int sum_shift;
+};
+
+/// Output pixels of a tile: where their windows begin, and which they are.
+struct Pixels {
+  const std::byte* from[kMostPixels];
+  int y[kMostPixels], x[kMostPixels];
+  int count = 0;
+};
+
+/// 32-bit sums of equations (3) and (4) to the epilogue.
+template <int kPixels, int kVectors, bool kBox>
+inline void finish(const Tile<kPixels, kVectors>& tile, const Block& block, const Pixels& pixels,
+                   const Epilogue64& epilogue, std::byte* arena) {
+  __m512i corrections[kVectors];
+  INSTANTNET_UNROLL
+  for (int v = 0; v < kVectors; ++v)
+    corrections[v] = _mm512_inserti64x4(
+        _mm512_castsi256_si512(
+            _mm512_cvtepi64_epi32(_mm512_loadu_si512(block.corrections + v * kLanes))),
+        _mm512_cvtepi64_epi32(_mm512_loadu_si512(block.corrections + v * kLanes + 8)), 1);
+  const int double_it = block.form.scale == 2 ? 1 : 0;
+  const int taps = static_cast<int>(block.problem.shape.taps());
+  for (int p = 0; p < pixels.count; ++p) {
+    const int stored = block.boxes ? block.boxes->at(pixels.y[p], pixels.x[p]) : 0;
+    const __m512i offset = _mm512_set1_epi32(static_cast<int32_t>(
+        static_cast<uint32_t>(block.form.offset) * static_cast<uint32_t>(stored)));
+    __m512i sums[kVectors], boxes[kVectors];
+    INSTANTNET_UNROLL
+    for (int v = 0; v < kVectors; ++v) {
+      sums[v] = _mm512_slli_epi32(tile.sum[p][v], static_cast<unsigned>(double_it));
+      sums[v] = _mm512_add_epi32(_mm512_add_epi32(sums[v], offset), corrections[v]);
+      boxes[v] = _mm512_set1_epi32(stored - block.problem.input.zero * taps);
+    }
+    epilogue.finish<kVectors, kBox>(sums, boxes, pixels.y[p], pixels.x[p], arena);
+  }
+}
+
+/// 64-bit sums, shifted into 32 bits, to the epilogue.
+template <int kPixels, int kVectors, bool kBox>
+inline void finish_wide(const WideTile<kPixels, kVectors>& tile, const Block& block,
+                        const Pixels& pixels, const Epilogue64& epilogue, std::byte* arena) {
+  const __m128i shift = _mm_cvtsi32_si128(block.sum_shift);
+  const int taps = static_cast<int>(block.problem.shape.taps());
+  for (int p = 0; p < pixels.count; ++p) {
+    const int stored = block.boxes ? block.boxes->at(pixels.y[p], pixels.x[p]) : 0;
+    const __m512i offset = _mm512_set1_epi64(int64_t{block.form.offset} * stored);
+    __m512i sums[kVectors], boxes[kVectors];
+    for (int v = 0; v < kVectors; ++v) {
+      __m256i half[2];
+      for (int h = 0; h < 2; ++h) {
+        __m512i sum = _mm512_load_si512(tile.sum[p][v] + 8 * h);
+        if (block.form.scale == 2) sum = _mm512_slli_epi64(sum, 1);
+        const int64_t* correction = block.corrections + v * kLanes + 8 * h;
+        sum = _mm512_add_epi64(_mm512_add_epi64(sum, offset), _mm512_loadu_si512(correction));
+        half[h] = _mm512_cvtepi64_epi32(_mm512_sra_epi64(sum, shift));
+      }
+      sums[v] = _mm512_inserti64x4(_mm512_castsi256_si512(half[0]), half[1], 1);
+      boxes[v] = _mm512_set1_epi32(stored - block.problem.input.zero * taps);
+    }
+    epilogue.finish<kVectors, kBox>(sums, boxes, pixels.y[p], pixels.x[p], arena);
+  }
+}
+
+template <int kPixels, int kVectors, bool kTwoPlanes, bool kBox>
+inline void words_tile(const Block& block, const Pixels& pixels, const Epilogue64& epilogue,
+                       std::byte* arena) {
+  Tile<kPixels, kVectors> low, high;
+  low.clear();
+  high.clear();
+  WideTile<kPixels, kVectors> wide;
+  if (block.problem.wide) wide.clear();
+  const std::byte* weights = block.weights;
+  int since = 0;
+  const auto flush = [&]() __attribute__((always_inline)) {
+    wide.take(low, 0);
+    if (kTwoPlanes) wide.take(high, 8);
+    since = 0;
+  };
+  for (int tap = 0; tap < block.layout.taps; ++tap) {
+    const std::byte* from[kPixels];
+    INSTANTNET_UNROLL
+    for (int p = 0; p < kPixels; ++p) from[p] = pixels.from[p] + block.taps[tap];
+    for (int step = 0; step < block.layout.steps;) {
+      const int room = block.problem.wide ? block.planes.flush - since : block.layout.steps;
+      const int end = std::min(block.layout.steps, step + room);
+      add_words<kPixels, kVectors, kTwoPlanes>(low, high, from, step, end, weights);
+      since += end - step;
+      step = end;
+      if (block.problem.wide && since == block.planes.flush) flush();
+    }
+    weights += int64_t{64} * kVectors * block.layout.steps;
+  }
+  if (block.problem.wide) {
+    flush();
+    return finish_wide<kPixels, kVectors, kBox>(wide, block, pixels, epilogue, arena);
+  }
+  if (kTwoPlanes) INSTANTNET_UNROLL
+  for (int p = 0; p < kPixels; ++p) INSTANTNET_UNROLL
+  for (int v = 0; v < kVectors; ++v)
+    low.sum[p][v] = _mm512_add_epi32(low.sum[p][v], _mm512_slli_epi32(high.sum[p][v], 8));
+  finish<kPixels, kVectors, kBox>(low, block, pixels, epilogue, arena);
+}
+
+template <int kPixels, int kVectors, bool kBox>
+inline void bytes_tile(const Block& block, const Pixels& pixels, const Epilogue64& epilogue,
+                       std::byte* arena) {
+  Tile<kPixels, kVectors> tile;
+  tile.clear();
+  add_bytes<kPixels, kVectors>(tile, pixels.from, block.taps, block.layout, block.weights);
+  finish<kPixels, kVectors, kBox>(tile, block, pixels, epilogue, arena);
+}
+
+/// Registers: bytes have up to 24 sums at once, words half as many (two planes).
+constexpr int pixels_of(bool bytes, int vectors) {
+  if (bytes) return vectors == 4 ? 6 : kMostPixels;
+  return vectors == 4 ? 2 : vectors == 3 ? 3 : 4;
+}
+
+template <int kVectors, bool kBox>
+void tile_of(const Block& block, const Pixels& pixels, const Epilogue64& epilogue,
+             std::byte* arena) {
+  if (takes_bytes(block.problem))
+    return bytes_tile<pixels_of(true, kVectors), kVectors, kBox>(block, pixels, epilogue, arena);
+  constexpr int kPixels = pixels_of(false, kVectors);
+  if (block.planes.count == 2)
+    return words_tile<kPixels, kVectors, true, kBox>(block, pixels, epilogue, arena);
+  words_tile<kPixels, kVectors, false, kBox>(block, pixels, epilogue, arena);
+}
+
+using TileFunction = void (*)(const Block&, const Pixels&, const Epilogue64&, std::byte*);
+
+TileFunction tile_function(int vectors, bool box) {
+  static constexpr TileFunction kFunctions[2][kMostVectors] = {
+      {tile_of<1, false>, tile_of<2, false>, tile_of<3, false>, tile_of<4, false>},
+      {tile_of<1, true>, tile_of<2, true>, tile_of<3, true>, tile_of<4, true>}};
+  return kFunctions[box][vectors - 1];
+}
+
+/// All output pixels of the part, one tile after the other. Places of a tile that is not full
+/// repeat its last pixel; only `count` are written.
+void over_pixels(const Block& block, const Input& input, const Part& part, int pixels_at_once,
+                 TileFunction tile, const Epilogue64& epilogue, std::byte* arena) {
+  const ConvShape& shape = block.problem.shape;
+  Pixels pixels;
+  for (int y = part.row_begin; y < part.row_end; ++y)
+    for (int x = 0; x < shape.out_width; ++x) {
+      const int64_t row = int64_t{y} * shape.stride - shape.padding;
+      const int64_t column = int64_t{x} * shape.stride - shape.padding;
+      pixels.from[pixels.count] = input.origin + row * input.row + column * input.pixel;
+      pixels.y[pixels.count] = y;
+      pixels.x[pixels.count++] = x;
+      if (pixels.count < pixels_at_once) continue;
+      tile(block, pixels, epilogue, arena);
+      pixels.count = 0;
+    }
+  if (pixels.count == 0) return;
+  for (int p = pixels.count; p < pixels_at_once; ++p) pixels.from[p] = pixels.from[p - 1];
+  tile(block, pixels, epilogue, arena);
+}
+
+/// The rows that the part reads, 8 bits to 16, halo included.
+Input widened(const ConvShape& shape, const ConvCall& call, const Part& part,
+              const std::byte* arena, std::byte* scratch) {
+  const WideImage image = wide_image(shape);
+  auto* to = reinterpret_cast<uint16_t*>(scratch) + shape.padding * image.row +
+             shape.padding * image.pixel;
+  const int first = part.row_begin * shape.stride - shape.padding;
+  const int last = std::min((part.row_end - 1) * shape.stride - shape.padding +
+                                (shape.kernel_height - 1) * shape.dilation,
+                            shape.height - 1 + shape.padding);
+  for (int y = first; y <= last; ++y)
+    for (int x = -shape.padding; x < shape.width + shape.padding; ++x) {
+      const auto* from = call.input.pixel<uint8_t>(arena, y, x);
+      uint16_t* pixel = to + y * image.row + x * image.pixel;
+      for (int c = 0; c < shape.channels; ++c) pixel[c] = from[c];
+      for (int64_t c = shape.channels; c < image.pixel; ++c) pixel[c] = 0;
+    }
+  return {reinterpret_cast<const std::byte*>(to), image.row * 2, image.pixel * 2};
+}
+
+}  // namespace
+
+void dense_convolve(const ConvProblem& problem, const ConvCall& call, const Part& part,
+                    const Memory& memory) {
+  const ConvShape& shape = problem.shape;
+  const bool bytes = takes_bytes(problem);
+  const int64_t element = bytes_of(call.input.element);
+  Input input{memory.arena + call.input.offset, call.input.row_stride * element,
+              call.input.pixel_stride * element};
+  std::byte* scratch = memory.scratch;
+  if (widens(problem)) {
+    input = widened(shape, call, part, memory.arena, scratch);
+    scratch += wide_image(shape).bytes;
+  }
+  const int64_t read_element = bytes ? 1 : 2;
+  const GroupLayout layout = group_layout(shape, channels_a_step(problem));
+  std::array<int64_t, kMostWindow> taps;
+  for (int r = 0; r < shape.kernel_height; ++r)
+    for (int s = 0; s < shape.kernel_width; ++s)
+      taps[static_cast<size_t>(r * shape.kernel_width + s)] =
+          r * shape.dilation * input.row + s * shape.dilation * input.pixel;
+  const auto* corrections =
+      reinterpret_cast<const int64_t*>(call.weights + shape.groups * layout.group_bytes());
+  const Requant& requant =
+      call.epilogue.to_stream ? call.epilogue.requant : call.epilogue.codes[0].requant;
+  for (int group = 0; group < shape.groups; ++group) {
+    BoxSums boxes;
+    if (needs_box(problem))
+      boxes = sum_boxes(problem, call.input, part, group, memory.arena, scratch);
+    const int first = group * layout.out;
+    for (int block = 0; block < layout.blocks; ++block) {
+      const int channel = first + block * 64;
+      if (channel < part.channel_begin || channel >= part.channel_end) continue;
+      const int count = std::min(64, layout.out - block * 64);
+      const Block work{problem,
+                       layout,
+                       call.weights + group * layout.group_bytes() + block * layout.block_bytes,
+                       corrections + (group * layout.blocks + block) * 64,
+                       taps.data(),
+                       weight_form(problem.lattice, problem.weight_bits, bytes ? 8 : 16),
+                       planes_of(problem),
+                       needs_box(problem) ? &boxes : nullptr,
+                       requant.sum_shift};
+      const Epilogue64 epilogue(call.epilogue, call.borders, shape.out_channels, channel, count);
+      const int vectors = (count + kLanes - 1) / kLanes;
+      Input of_group = input;
+      of_group.origin += group * shape.group_channels() * read_element;
+      over_pixels(work, of_group, part, pixels_of(bytes, vectors),
+                  tile_function(vectors, problem.box), epilogue, memory.arena);
+    }
+  }
+}
+
+INSTANTNET_AVX512_END
+
+}  // namespace instantnet::runtime::avx512

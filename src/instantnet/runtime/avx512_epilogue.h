@@ -1,0 +1,280 @@
+// What AVX-512 kernels do with sums: equation (5) of docs/integer-model.md for up to 64
+// neighbouring channels of one pixel, streams, additions and codes.
+#pragma once
+
+#include <immintrin.h>
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+
+#include "instantnet/runtime/avx512_target.h"
+#include "instantnet/runtime/kernel.h"
+
+namespace instantnet::runtime::avx512 {
+
+INSTANTNET_AVX512_BEGIN
+
+constexpr int kLanes = 16;       // 32-bit numbers of a register
+constexpr int kMostVectors = 4;  // registers of channels that are worked on at once
+
+/// The first `count` lanes.
+inline __mmask16 first_lanes(int count) {
+  return static_cast<__mmask16>(count >= kLanes ? 0xFFFF : (1 << std::max(count, 0)) - 1);
+}
+
+/// The numbers of 16 channels as 64-bit products come: of the even lanes, of the odd ones.
+struct alignas(64) ChannelTable {
+  __m512i multiplier, odd_multiplier;          // in the low half of each 64 bits
+  __m512i box_multiplier, odd_box_multiplier;  // likewise
+};
+struct alignas(64) OffsetTable {
+  __m512i even, odd;
+};
+
+inline __m512i odd_lanes(__m512i x) { return _mm512_srli_epi64(x, 32); }
+
+inline ChannelTable channel_table(const Requant& requant, int64_t first, __mmask16 lanes) {
+  ChannelTable table;
+  table.multiplier = _mm512_maskz_loadu_epi32(lanes, requant.multiplier + first);
+  table.odd_multiplier = odd_lanes(table.multiplier);
+  table.box_multiplier = requant.box_multiplier == nullptr
+                             ? _mm512_setzero_si512()
+                             : _mm512_maskz_loadu_epi32(lanes, requant.box_multiplier + first);
+  table.odd_box_multiplier = odd_lanes(table.box_multiplier);
+  return table;
+}
+
+inline OffsetTable offset_table(const int64_t* offset, __mmask16 lanes) {
+  const __m512i low = _mm512_maskz_loadu_epi64(static_cast<__mmask8>(lanes), offset);
+  const __m512i high = _mm512_maskz_loadu_epi64(static_cast<__mmask8>(lanes >> 8), offset + 8);
+  const __m512i evens = _mm512_setr_epi64(0, 2, 4, 6, 8, 10, 12, 14);
+  const __m512i odds = _mm512_setr_epi64(1, 3, 5, 7, 9, 11, 13, 15);
+  return {_mm512_permutex2var_epi64(low, evens, high), _mm512_permutex2var_epi64(low, odds, high)};
+}
+
+/// Which of the requant's shifts: from 32 places on, upper halves of products are enough.
+enum class Shift { Long, Short };
+inline Shift shift_of(const Requant& requant) {
+  return requant.shift >= 32 ? Shift::Long : Shift::Short;
+}
+
+/// (sum * multiplier + box * box_multiplier + offset) >> shift; Shift::Short brings it into
+/// least .. most, because 32 bits might not hold it.
+template <bool kBox, Shift kShift>
+inline __m512i position(__m512i sum, __m512i box, const ChannelTable& table,
+                        const OffsetTable& offset, const Requant& requant) {
+  __m512i even = _mm512_add_epi64(_mm512_mul_epi32(sum, table.multiplier), offset.even);
+  __m512i odd =
+      _mm512_add_epi64(_mm512_mul_epi32(odd_lanes(sum), table.odd_multiplier), offset.odd);
+  if constexpr (kBox) {
+    even = _mm512_add_epi64(even, _mm512_mul_epi32(box, table.box_multiplier));
+    odd = _mm512_add_epi64(odd, _mm512_mul_epi32(odd_lanes(box), table.odd_box_multiplier));
+  }
+  if constexpr (kShift == Shift::Long) {
+    const __m512i halves = _mm512_mask_blend_epi32(0xAAAA, odd_lanes(even), odd);
+    return _mm512_sra_epi32(halves, _mm_cvtsi32_si128(requant.shift - 32));
+  } else {
+    const __m128i shift = _mm_cvtsi32_si128(requant.shift);
+    const __m512i low = _mm512_set1_epi64(requant.least), high = _mm512_set1_epi64(requant.most);
+    even = _mm512_min_epi64(_mm512_max_epi64(_mm512_sra_epi64(even, shift), low), high);
+    odd = _mm512_min_epi64(_mm512_max_epi64(_mm512_sra_epi64(odd, shift), low), high);
+    return _mm512_mask_blend_epi32(0xAAAA, even, _mm512_slli_epi64(odd, 32));
+  }
+}
+
+inline __m512i clamped(__m512i x, int32_t least, int32_t most) {
+  return _mm512_min_epi32(_mm512_max_epi32(x, _mm512_set1_epi32(least)), _mm512_set1_epi32(most));
+}
+
+/// Four registers to bytes between least and most; 128-bit lane L then holds the four bytes of lane
+/// L of each register in turn.
+inline __m512i bytes_of_registers(const __m512i* x, int32_t least, int32_t most) {
+  __m512i codes =
+      _mm512_packus_epi16(_mm512_packs_epi32(x[0], x[1]), _mm512_packs_epi32(x[2], x[3]));
+  codes = _mm512_max_epu8(codes, _mm512_set1_epi8(static_cast<char>(least)));
+  return _mm512_min_epu8(codes, _mm512_set1_epi8(static_cast<char>(most)));
+}
+
+inline __mmask64 first_bytes(int count) { return ~__mmask64{0} >> (64 - count); }
+
+/// Stores positions of `count` channels as codes at `to`.
+template <int kVectors>
+inline void store_codes(const CodeTarget& target, std::byte* to, const __m512i* positions,
+                        int count) {
+  const int32_t least = target.requant.least, most = target.requant.most;
+  if (target.to.element == Element::U16) {
+    INSTANTNET_UNROLL
+    for (int v = 0; v < kVectors; ++v)
+      _mm256_mask_storeu_epi16(to + 32 * v, first_lanes(count - v * kLanes),
+                               _mm512_cvtepi32_epi16(clamped(positions[v], least, most)));
+    return;
+  }
+  if constexpr (kVectors == 1) {
+    _mm_mask_storeu_epi8(to, first_lanes(count),
+                         _mm512_cvtepi32_epi8(clamped(positions[0], least, most)));
+  } else {
+    __m512i all[kMostVectors];
+    INSTANTNET_UNROLL
+    for (int v = 0; v < kMostVectors; ++v) all[v] = positions[std::min(v, kVectors - 1)];
+    const __m512i order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
+    _mm512_mask_storeu_epi8(to, first_bytes(count),
+                            _mm512_permutexvar_epi32(order, bytes_of_registers(all, least, most)));
+  }
+}
+
+inline std::byte* element_at(const View& view, std::byte* arena, int y, int x, int64_t channel) {
+  return arena + view.offset +
+         (y * view.row_stride + x * view.pixel_stride + channel) * bytes_of(view.element);
+}
+
+/// A requant's numbers for up to 64 channels: made once, used for every pixel.
+class ChannelNumbers {
+ public:
+  /// Most border classes whose offsets are kept here; others are read where they are used.
+  static constexpr int kMostBorders = 9;
+
+  /// Channels first .. first + count - 1 of those whose border classes are `stride` numbers apart.
+  void make(const Requant& requant, int borders, int64_t stride, int64_t first, int count) {
+    requant_ = &requant;
+    offset_ = requant.offset + first;
+    stride_ = stride;
+    for (int v = 0; v * kLanes < count; ++v) {
+      lanes_[v] = first_lanes(count - v * kLanes);
+      channels_[v] = channel_table(requant, first + v * kLanes, lanes_[v]);
+      for (int b = 0; b < std::min(borders, kMostBorders); ++b)
+        offsets_[b][v] = offset_table(offset_ + b * stride + v * kLanes, lanes_[v]);
+    }
+  }
+
+  /// Positions of all registers; boxes only with kBox.
+  template <int kVectors, bool kBox>
+  inline void positions(const __m512i* sums, const __m512i* boxes, int border,
+                        __m512i* result) const {
+    if (border >= kMostBorders) return far<kVectors, kBox>(sums, boxes, border, result);
+    if (shift_of(*requant_) == Shift::Long)
+      all<kVectors, kBox, Shift::Long>(sums, boxes, offsets_[border], result);
+    else
+      all<kVectors, kBox, Shift::Short>(sums, boxes, offsets_[border], result);
+  }
+
+ private:
+  template <int kVectors, bool kBox, Shift kShift>
+  inline void all(const __m512i* sums, const __m512i* boxes, const OffsetTable* offsets,
+                  __m512i* result) const {
+    INSTANTNET_UNROLL
+    for (int v = 0; v < kVectors; ++v)
+      result[v] = position<kBox, kShift>(sums[v], kBox ? boxes[v] : sums[v], channels_[v],
+                                         offsets[v], *requant_);
+  }
+
+  template <int kVectors, bool kBox>
+  void far(const __m512i* sums, const __m512i* boxes, int border, __m512i* result) const {
+    OffsetTable offsets[kVectors];
+    for (int v = 0; v < kVectors; ++v)
+      offsets[v] = offset_table(offset_ + border * stride_ + v * kLanes, lanes_[v]);
+    if (shift_of(*requant_) == Shift::Long)
+      all<kVectors, kBox, Shift::Long>(sums, boxes, offsets, result);
+    else
+      all<kVectors, kBox, Shift::Short>(sums, boxes, offsets, result);
+  }
+
+  const Requant* requant_ = nullptr;
+  const int64_t* offset_ = nullptr;
+  int64_t stride_ = 0;
+  __mmask16 lanes_[kMostVectors] = {};
+  ChannelTable channels_[kMostVectors];
+  OffsetTable offsets_[kMostBorders][kMostVectors];
+};
+
+/// The numbers of all readers of up to 64 channels.
+class ReaderNumbers {
+ public:
+  void make(std::span<const CodeTarget> targets, int borders, int64_t stride, int64_t first,
+            int count) {
+    targets_ = targets;
+    borders_ = borders;
+    stride_ = stride;
+    first_ = first;
+    count_ = count;
+    for (size_t i = 0; i < std::min(targets.size(), kMost); ++i)
+      numbers_[i].make(targets[i].requant, borders, stride, first, count);
+  }
+
+  template <int kVectors, bool kBox>
+  inline void write(const __m512i* sums, const __m512i* boxes, int border, int y, int x,
+                    std::byte* arena) const {
+    for (size_t i = 0; i < targets_.size(); ++i) {
+      __m512i positions[kVectors];
+      if (i < kMost) {
+        numbers_[i].template positions<kVectors, kBox>(sums, boxes, border, positions);
+      } else {
+        ChannelNumbers made;
+        made.make(targets_[i].requant, borders_, stride_, first_, count_);
+        made.template positions<kVectors, kBox>(sums, boxes, border, positions);
+      }
+      store_codes<kVectors>(targets_[i], element_at(targets_[i].to, arena, y, x, first_), positions,
+                            count_);
+    }
+  }
+
+ private:
+  static constexpr size_t kMost = 3;  // whose numbers are kept here
+  std::span<const CodeTarget> targets_;
+  int borders_ = 1;
+  int64_t stride_ = 0, first_ = 0;
+  int count_ = 0;
+  ChannelNumbers numbers_[kMost];
+};
+
+/// One call's epilogue for up to 64 neighbouring channels.
+class Epilogue64 {
+ public:
+  /// Channels first .. first + count - 1 of out_channels, count <= 64.
+  Epilogue64(const Epilogue& epilogue, const Borders& borders, int64_t out_channels, int64_t first,
+             int count)
+      : epilogue_(epilogue), borders_(borders), first_(first), count_(count) {
+    const int64_t stride = padded(out_channels);
+    if (epilogue.to_stream) stream_.make(epilogue.requant, borders.count, stride, first, count);
+    readers_.make(epilogue.codes, epilogue.to_stream ? 1 : borders.count, stride, first, count);
+  }
+
+  /// Sums (and boxes, with kBox) of the channels at output pixel (y, x).
+  template <int kVectors, bool kBox>
+  inline void finish(const __m512i* sums, const __m512i* boxes, int y, int x,
+                     std::byte* arena) const {
+    const int border = borders_.count == 1 ? 0 : borders_.row[y] + borders_.column[x];
+    if (!epilogue_.to_stream)
+      return readers_.write<kVectors, kBox>(sums, boxes, border, y, x, arena);
+    __m512i values[kVectors];
+    stream_.positions<kVectors, kBox>(sums, boxes, border, values);
+    INSTANTNET_UNROLL
+    for (int v = 0; v < kVectors; ++v) {
+      const int64_t channel = first_ + v * kLanes;
+      const __mmask16 lanes = first_lanes(count_ - v * kLanes);
+      values[v] = clamped(values[v], epilogue_.requant.least, epilogue_.requant.most);
+      if (epilogue_.has_addend) {
+        const __m512i other =
+            _mm512_maskz_loadu_epi32(lanes, element_at(epilogue_.addend, arena, y, x, channel));
+        values[v] =
+            clamped(_mm512_add_epi32(values[v], other), epilogue_.add_least, epilogue_.add_most);
+      }
+      if (epilogue_.store_stream)
+        _mm512_mask_storeu_epi32(element_at(epilogue_.stream, arena, y, x, channel), lanes,
+                                 values[v]);
+    }
+    readers_.write<kVectors, false>(values, values, 0, y, x, arena);
+  }
+
+ private:
+  const Epilogue& epilogue_;
+  const Borders& borders_;
+  int64_t first_;
+  int count_;
+  ChannelNumbers stream_;
+  ReaderNumbers readers_;
+};
+
+INSTANTNET_AVX512_END
+
+}  // namespace instantnet::runtime::avx512
