@@ -234,7 +234,7 @@ const std::vector<const Kernels*>& kernel_sets();
 const Kernels& kernels_called(std::string_view name);
 
 /// Sets for the processor this was compiled for that the running one can execute, the fastest
-/// first; the one place that knows them (native_kernels.cpp).
+/// first; the one place that knows them (native_x86.cpp, native_none.cpp).
 std::vector<const Kernels*> native_kernels();
 
 }  // namespace instantnet::runtime

@@ -1,4 +1,4 @@
-// Which sets of kernels this program has besides the portable one.
+// Sets of kernels for processors we have none for: the portable set serves them.
 #include "instantnet/runtime/kernel.h"
 
 namespace instantnet::runtime {

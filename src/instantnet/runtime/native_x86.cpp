@@ -1,0 +1,13 @@
+// Sets of kernels for x86-64.
+#include "instantnet/runtime/avx512_kernels.h"
+#include "instantnet/runtime/kernel.h"
+
+namespace instantnet::runtime {
+
+std::vector<const Kernels*> native_kernels() {
+  std::vector<const Kernels*> sets;
+  if (const Kernels* set = avx512_kernels()) sets.push_back(set);
+  return sets;
+}
+
+}  // namespace instantnet::runtime
