@@ -63,6 +63,17 @@ double Bounds::outer_cycles(size_t index) const {
   return cycles;
 }
 
+double Bounds::outer_cycles(const Each& moved) const {
+  double cycles = 0;
+  for (size_t i = 0; i < floor_words_.size(); ++i) {
+    const Limit& limit = form_.limits[i];
+    double words = floor_words_[i];
+    for (int t = 0; t < kTensors; ++t) words += limit.words.outer[t] * moved[t];
+    cycles = std::max(cycles, words / limit.words_per_cycle);
+  }
+  return cycles;
+}
+
 double Bounds::least_cycles(const Visits& visits, const Rest& rest, double left,
                             size_t index) const {
   const double steps = visits.steps * std::max(rest.extent / left, rest.least_steps);
@@ -145,7 +156,10 @@ Value Bounds::complete(const Partial& done, const Value& beat) const {
     if (!less(goal_.value(energy, steps), beat)) return;
     Traffic traffic = anew;
     traffic.buffer[kI] *= slide, traffic.fill[kI] *= slide;
-    traffic.buffer[stays] = once.buffer[stays], traffic.fill[stays] = once.fill[stays];
+    // Windows that stay while K's loops run are fetched at least once, gaps and all.
+    const double whole = stays == kI ? slide / k_counts_[static_cast<size_t>(done.k)] : 0;
+    traffic.buffer[stays] = std::max(once.buffer[stays], anew.buffer[stays] * whole);
+    traffic.fill[stays] = std::max(once.fill[stays], anew.fill[stays] * whole);
     const Value value = value_of_case(energy, traffic, index);
     if (less(value, least)) least = value;
   };
@@ -158,7 +172,7 @@ Value Bounds::complete(const Partial& done, const Value& beat) const {
   const double slide = std::min(done.slides.outputs, done.slides.filter);
   const auto k = static_cast<size_t>(done.k);
   const double copies = once_fill_[kI] * (visits.copies[kI] - 1);
-  consider(kI, 1,
+  consider(kI, slide,
            std::min(stationary_inputs(all[kI] * slide / k_counts_[k], index, k),
                     copies + lattice_.inherited(kI)[index]));
   if (!lattice_.any_alone()) return least;

@@ -56,6 +56,8 @@ class Bounds {
   }
   /// Cycles (not rounded) that traffic with DRAM takes at least for buffer tiles outside a point.
   double outer_cycles(size_t index) const;
+  /// The same for so many elements of each tensor.
+  double outer_cycles(const Each& moved) const;
   /// Whether mappings without loops at the buffer, at least so dear besides what all cost, cannot
   /// beat `beat`.
   static bool alone_is_hopeless(const Form& form, const Goal& goal, double pes, double macs,

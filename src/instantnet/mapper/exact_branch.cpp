@@ -201,7 +201,8 @@ Value Search::run() {
     return Bounds::alone_is_hopeless(form_, goal_, pes, static_cast<double>(in_.facts.layer.macs()),
                                      energy, best_.value);
   };
-  const Lattice lattice(in_.facts, in_.space, form_, largest_tile_ * pes, hopeless, in_.pool);
+  const Lattice lattice(in_.facts, in_.space, form_, largest_tile_ * pes,
+                        goal_.useful_cycles(best_.value), hopeless, in_.pool);
   if (lattice.empty()) return best_.value;
   const Bounds bounds(in_.facts, in_.space, form_, lattice, goal_, left_);
   lattice_ = &lattice, bounds_ = &bounds;

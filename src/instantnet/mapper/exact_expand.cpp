@@ -251,6 +251,7 @@ void Expander::visit() {
     if (factor_[d] > 1) looped |= bit(d);
   const bool inputs_survive = (looped & ~kIrrelevant[kI]) == 0;
   outside_orders(outside_, inputs_survive);
+  if (looped != 0) drop_hopeless_orders();
   for (const Inside& inside : insides_) {
     if (!less(inside.bound, best_->value)) continue;
     if (inputs_survive)
@@ -258,6 +259,19 @@ void Expander::visit() {
     else
       visit_inside(inside);
   }
+}
+
+/// Leaves out orders at DRAM that are too dear or too slow for any array tile and loops of the
+/// buffer (there must be some).
+void Expander::drop_hopeless_orders() {
+  double inside = kInfinity;
+  for (int t = 0; t < kTensors; ++t) inside = std::min(inside, least_[t] + least_energy_[t]);
+  std::erase_if(outside_, [&](const Outside& outside) {
+    const double cycles =
+        std::max(least_cycles_, whole_cycles(at_.bounds.outer_cycles(outside.moved)));
+    const double energy = least_base_ + inside + outside.energy;
+    return !less(at_.goal.value(energy, cycles), best_->value);
+  });
 }
 
 /// Orders at DRAM: the best of each stationary tensor, or every one.

@@ -105,6 +105,7 @@ class Expander {
   void visit_inside(const Inside& inside);
   void visit_surviving_inputs(const Inside& inside, bool all);
   void visit_orders(const Inside& inside);
+  void drop_hopeless_orders();
   void outside_orders(std::vector<Outside>& orders, bool every) const;
   std::array<double, 4> slides(const Inside& inside) const;
   double inherited_inputs(const Inside& inside, const Outside& outside) const;

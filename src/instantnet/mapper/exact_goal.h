@@ -24,6 +24,11 @@ struct Goal {
   double static_pj = 0;            // a cycle
   double most_cycles = kInfinity;  // mappings that take more do not count
 
+  /// Mappings that take more cannot be better than `best`.
+  double useful_cycles(const Value& best) const {
+    const bool first = objective == Objective::Latency || objective == Objective::Throughput;
+    return first ? std::min(most_cycles, best.first) : most_cycles;
+  }
   /// As value_of(): of a mapping, or from lower bounds on energy (without static power) and cycles
   /// a lower bound.
   Value value(double energy_pj, double cycles) const {

@@ -54,16 +54,23 @@ struct Lattice::Job {
   bool blocks = false;  // only tiles that the array can hold at once
 };
 
+/// Words between DRAM and the buffer that no order may exceed.
+struct Lattice::Cap {
+  Each price{};
+  double words = 0;
+};
+
 /// Walks the lattice row by row.
 class Lattice::Filler {
  public:
   Filler(const LayerFacts& facts, const Space& space, const Capacity& capacity,
-         double largest_block, std::vector<Job> jobs)
+         double largest_block, std::vector<Job> jobs, std::vector<Cap> caps)
       : facts_(facts),
         space_(space),
         capacity_(capacity),
         largest_block_(largest_block),
-        jobs_(std::move(jobs)) {
+        jobs_(std::move(jobs)),
+        caps_(std::move(caps)) {
     const DimSpace& dim = space_[at(Dim::K)];
     for (const int64_t count : dim.counts) counts_.push_back(real(count));
   }
@@ -128,6 +135,7 @@ class Lattice::Filler {
     if (first == dim.size()) return;
     any_ = true;
     const double visits_o = real(count_[at(Dim::C)] * count_[at(Dim::R)] * count_[at(Dim::S)]);
+    cut(visits_o);
     double block = 1;
     for (const Dim d : kAllDims)
       if (d != Dim::K) block *= real(tile_[at(d)]);
@@ -150,10 +158,32 @@ class Lattice::Filler {
     double* to = job.table->data() + index;
     const double* counts = counts_.data();
     const int n = dim.size();
-    for (int k = from; k < n; ++k)
-      to[k] = std::min(a3, std::min(a1 + b1 * counts[k], a2 + b2 * counts[k]));
+    if (caps_.empty()) {
+      for (int k = from; k < n; ++k)
+        to[k] = std::min(a3, std::min(a1 + b1 * counts[k], a2 + b2 * counts[k]));
+    } else {
+      for (int k = from; k < end_[kI]; ++k) to[k] = a3;
+      for (int k = from; k < end_[kW]; ++k) to[k] = std::min(to[k], a1 + b1 * counts[k]);
+      for (int k = from; k < end_[kO]; ++k) to[k] = std::min(to[k], a2 + b2 * counts[k]);
+    }
     for (int k = from; k < n; ++k)
       if (!dim.outermost[k]) to[k] = kInfinity;
+  }
+
+  /// end_ of a row: more tiles of K make DRAM send more inputs.
+  void cut(double visits_o) {
+    const int n = static_cast<int>(counts_.size());
+    end_.fill(n);
+    for (const Cap& cap : caps_) {
+      const double w = cap.price[kW] * facts_.weights, o = cap.price[kO] * facts_.outputs;
+      const double i = cap.price[kI], most = cap.words * (1 + 1e-12);
+      const auto shorten = [&](int t, double words, double per_count) {
+        while (end_[t] > 0 && words + per_count * counts_[end_[t] - 1] > most) --end_[t];
+      };
+      shorten(kW, w + o * visits_o, i * by_outputs_);
+      shorten(kO, w * visits_w_ + o, i * by_filter_);
+      shorten(kI, w * visits_w_ + o * visits_o + i * std::min(by_outputs_, by_filter_), 0);
+    }
   }
 
   const LayerFacts& facts_;
@@ -161,6 +191,8 @@ class Lattice::Filler {
   const Capacity& capacity_;
   double largest_block_;
   std::vector<Job> jobs_;
+  std::vector<Cap> caps_;
+  std::array<int, kTensors> end_{};  // of the row, where this tensor stays
   std::vector<double> counts_;
   PerDim tile_{}, count_{};
   double by_outputs_ = 0, by_filter_ = 0, visits_w_ = 0, window_ = 0;
@@ -179,7 +211,8 @@ void TablePool::give(Table&& table) {
 }
 
 Lattice::Lattice(const LayerFacts& facts, const Space& space, const Form& form,
-                 double largest_block, const Hopeless& hopeless, TablePool& pool)
+                 double largest_block, double most_cycles, const Hopeless& hopeless,
+                 TablePool& pool)
     : facts_(facts), space_(space), pool_(pool) {
   int64_t stride = 1;
   for (size_t i = kDims; i-- > 0;) {
@@ -187,7 +220,7 @@ Lattice::Lattice(const LayerFacts& facts, const Space& space, const Form& form,
     stride *= space[at(kLayout[i])].size();
   }
   size_ = static_cast<size_t>(stride);
-  fill(space, form, largest_block);
+  fill(space, form, largest_block, most_cycles);
   if (empty_) return;
   transform();
   any_alone_ = least_alone_ < kInfinity && !hopeless(least_alone_);
@@ -202,7 +235,7 @@ Lattice::~Lattice() {
   for (Table& table : limits_) pool_.give(std::move(table));
 }
 
-void Lattice::fill(const Space& space, const Form& form, double largest_block) {
+void Lattice::fill(const Space& space, const Form& form, double largest_block, double most_cycles) {
   const Linear& energy = form.energy;
   Each own;  // energy of an element between buffer and registers, brought to one PE
   for (int t = 0; t < kTensors; ++t) own[t] = energy.buffer[t] + energy.fill[t];
@@ -231,9 +264,19 @@ void Lattice::fill(const Space& space, const Form& form, double largest_block) {
   for (size_t i = 0; i < form.limits.size(); ++i) {
     const Each& price = form.limits[i].words.outer;
     const auto used = std::count_if(price.begin(), price.end(), [](double x) { return x != 0; });
-    if (form.limits[i].outermost && used > 1) job(limits_[i], price);
+    const bool gaps = !facts_.dense && price[kI] != 0;
+    if ((form.limits[i].outermost && used > 1) || gaps) job(limits_[i], price);
   }
-  empty_ = !Filler(facts_, space, form.buffer, largest_block, std::move(jobs)).run();
+  std::vector<Cap> caps;
+  for (const Limit& limit : form.limits) {
+    double words = most_cycles * limit.words_per_cycle - limit.words.constant;
+    for (const auto& [t, once] :
+         {std::pair{kW, facts_.weights}, {kI, facts_.inputs_touched}, {kO, facts_.outputs}})
+      words -= (limit.words.buffer[t] + limit.words.fill[t]) * once;
+    if (limit.outermost && words < kInfinity) caps.push_back({limit.words.outer, words});
+  }
+  empty_ =
+      !Filler(facts_, space, form.buffer, largest_block, std::move(jobs), std::move(caps)).run();
 }
 
 void Lattice::minimise(Table& table, Dim d) const {

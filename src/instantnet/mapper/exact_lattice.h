@@ -70,10 +70,11 @@ class Lattice {
   /// Whether mappings that cost at least so much, besides what all cost, may be left out.
   using Hopeless = std::function<bool(double energy)>;
 
-  /// `largest_block`: elements along all dims that the array can hold at once. `hopeless`: asked
-  /// about mappings without loops at the buffer.
+  /// `largest_block`: elements along all dims that the array can hold at once. Orders at DRAM that
+  /// alone take more than `most_cycles` are left out. `hopeless`: asked about mappings without
+  /// loops at the buffer.
   Lattice(const LayerFacts& facts, const Space& space, const Form& form, double largest_block,
-          const Hopeless& hopeless, TablePool& pool);
+          double most_cycles, const Hopeless& hopeless, TablePool& pool);
   ~Lattice();
   Lattice(const Lattice&) = delete;
   Lattice& operator=(const Lattice&) = delete;
@@ -94,7 +95,8 @@ class Lattice {
   const Table& alone(int chosen) const { return alone_[alone_of_[chosen]]; }
   bool any_alone() const { return any_alone_; }
   double least_alone() const { return least_alone_; }
-  /// The least words that count for a limit of DRAM with the buffer; empty: see least_outer.
+  /// The least words between DRAM and the buffer that count for a limit; empty where they hardly
+  /// depend on tiles: see least_outer.
   const Table& limit(size_t i) const { return limits_[i]; }
   /// Words of a limit's traffic between DRAM and the buffer, whatever the tiles.
   double least_outer(const Limit& limit) const;
@@ -104,11 +106,12 @@ class Lattice {
  private:
   struct Price;
   struct Job;
+  struct Cap;
   class Filler;
   bool flat(Dim d) const { return space_[at(d)].size() == 1; }
   void minimise(Table& table, Dim d) const;
   void minimise(const Table& from, Table& to, Dim d) const;
-  void fill(const Space& space, const Form& form, double largest_block);
+  void fill(const Space& space, const Form& form, double largest_block, double most_cycles);
   void transform();
   void transform_alone();
 
