@@ -133,14 +133,15 @@ class Equations {
     return one.scale[k] * sum + one.shift[k];
   }
 
-  /// What rounding the multipliers and offset of equations (5) and (8), and the bits of the sum that
-  /// are dropped, can change.
+  /// What rounding the multipliers and offset of equations (5) and (8), and the bits of the sum
+  /// that are dropped, can change.
   double rounding(const Form& form, int64_t k) const {
     const RequantTable& table = form.requant;
     double sum = 0x1p31, box = 0;
     if (form.rule == Rule::Layer) {
       const LayerNumbers& numbers = prepared_.layers[form.layer];
-      sum = std::ldexp(std::max(-1.0 * numbers.least_sum, 1.0 * numbers.most_sum), -table.sum_shift);
+      sum =
+          std::ldexp(std::max(-1.0 * numbers.least_sum, 1.0 * numbers.most_sum), -table.sum_shift);
       box = table.box_multiplier.empty()
                 ? 0
                 : double{1} * numbers.problem.shape.taps() * numbers.problem.input.largest();

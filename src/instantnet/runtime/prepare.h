@@ -30,7 +30,7 @@ class Source {
   /// Master codes in the kernels' order: a linear layer behind a flattened image (h, w, c).
   WeightSource weights(int layer) const;
   /// As FloatLayer::weights, in the kernels' order.
-  std::vector<float> float_weights(int layer) const;
+  const float* float_weights(int layer) const;
   ConvShape shape(int layer) const;
 
  private:
@@ -39,7 +39,9 @@ class Source {
 
   IntModel model_;
   Graph graph_;
-  std::vector<std::vector<uint16_t>> reordered_;  // by layer; empty where the order is the model's
+  // By layer; empty where the order is the model's.
+  std::vector<std::vector<uint16_t>> reordered_;
+  std::vector<std::vector<float>> reordered_floats_;
 };
 
 /// The codes a reader takes: x = low + code * step, code in least .. most.

@@ -8,6 +8,8 @@ namespace instantnet::runtime {
 Source::Source(IntModel model) : model_(std::move(model)), graph_(model_.spec) {
   for (size_t i = 0; i < model_.layers.size(); ++i)
     reordered_.push_back(kernel_order(static_cast<int>(i), model_.layers[i].codes));
+  for (size_t i = 0; i < model_.floats.size(); ++i)
+    reordered_floats_.push_back(kernel_order(static_cast<int>(i), model_.floats[i].weights));
 }
 
 ConvShape Source::shape(int layer) const {
@@ -54,10 +56,10 @@ WeightSource Source::weights(int layer) const {
   return {codes.data(), one.master_bits, one.lattice};
 }
 
-std::vector<float> Source::float_weights(int layer) const {
-  const std::vector<float>& weights = model_.floats[static_cast<size_t>(layer)].weights;
-  std::vector<float> reordered = kernel_order(layer, weights);
-  return reordered.empty() ? weights : reordered;
+const float* Source::float_weights(int layer) const {
+  const auto i = static_cast<size_t>(layer);
+  return reordered_floats_[i].empty() ? model_.floats[i].weights.data()
+                                      : reordered_floats_[i].data();
 }
 
 }  // namespace instantnet::runtime

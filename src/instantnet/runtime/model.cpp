@@ -1,0 +1,117 @@
+// Model: plans and packed weights, shared by sessions.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <new>
+
+#include "instantnet/core/error.h"
+#include "instantnet/runtime/session.h"
+
+namespace instantnet::runtime {
+namespace {
+
+constexpr size_t kMostMixes = 64;
+
+IntModel checked(IntModel model) {
+  check(model);
+  return model;
+}
+
+int layer_of(const Step& step) {
+  if (const auto* conv = std::get_if<ConvStep>(&step.what)) return conv->layer;
+  if (const auto* conv = std::get_if<FloatConvStep>(&step.what)) return conv->layer;
+  return -1;
+}
+
+size_t aligned(size_t bytes) { return (bytes + 63) / 64 * 64; }
+
+}  // namespace
+
+Model::Model(IntModel model, const ModelOptions& options)
+    : source_(checked(std::move(model))),
+      kernels_(kernels_called(options.kernels)),
+      residency_(options.residency) {
+  packed_.resize(source_.model().layers.size());
+  for (const int bits : source_.model().bits) {
+    const Precision precision{bits, bits};
+    uniform_.emplace_back(precision, make_ready(expand(source_.model(), {precision})));
+  }
+}
+
+std::shared_ptr<const Model> Model::load(const std::string& path, const ModelOptions& options) {
+  try {
+    return std::make_shared<const Model>(read_model(path), options);
+  } catch (const std::bad_alloc&) {
+    fail(path, "there is not enough memory for this model.");
+  }
+}
+
+int64_t Model::packed_bytes() const {
+  const std::lock_guard lock(mutex_);
+  int64_t bytes = 0;
+  for (const auto& layer : packed_)
+    for (const auto& one : layer) bytes += static_cast<int64_t>(one->bytes.size());
+  return bytes;
+}
+
+std::shared_ptr<const Model::Ready> Model::ready(const std::vector<Precision>& asked) const {
+  const std::lock_guard lock(mutex_);
+  for (const auto& known : mixes_)
+    if (known->plan->precisions == asked) return known;
+  std::shared_ptr<const Ready> made = make_ready(asked);
+  if (mixes_.size() == kMostMixes) mixes_.erase(mixes_.begin());
+  mixes_.push_back(made);
+  return made;
+}
+
+std::shared_ptr<const Model::Ready> Model::make_ready(const std::vector<Precision>& asked) const {
+  auto made = std::make_shared<Ready>();
+  made->plan = make_plan(source_, asked, kernels_);
+  made->weights.resize(packed_.size());
+  made->offsets.resize(packed_.size());
+  for (const Step& step : made->plan->steps) {
+    if (layer_of(step) < 0) continue;
+    const auto layer = static_cast<size_t>(layer_of(step));
+    made->layers.push_back(&step);
+    if (residency_ == Residency::Resident) {
+      made->weights[layer] = resident(step);
+    } else {
+      made->offsets[layer] = made->packed_bytes;
+      made->packed_bytes += aligned(step_bytes(step));
+    }
+  }
+  return made;
+}
+
+size_t Model::step_bytes(const Step& step) const {
+  if (const auto* conv = std::get_if<ConvStep>(&step.what))
+    return kernels_.packed_bytes(conv->problem);
+  return kernels_.float_packed_bytes(std::get<FloatConvStep>(step.what).shape);
+}
+
+void Model::pack_step(const Step& step, std::byte* to) const {
+  if (const auto* conv = std::get_if<ConvStep>(&step.what)) {
+    kernels_.pack(conv->problem, source_.weights(conv->layer), to);
+  } else {
+    const auto& floats = std::get<FloatConvStep>(step.what);
+    kernels_.float_pack(floats.shape, source_.float_weights(floats.layer), to);
+  }
+}
+
+/// Weights packed before for the same problem, or now.
+const std::byte* Model::resident(const Step& step) const {
+  auto& known = packed_[static_cast<size_t>(layer_of(step))];
+  const auto* conv = std::get_if<ConvStep>(&step.what);
+  for (const auto& one : known)
+    if (conv == nullptr ? one->is_float : !one->is_float && one->problem == conv->problem)
+      return one->bytes.data();
+  auto packed = std::make_unique<Packed>();
+  if (conv != nullptr) packed->problem = conv->problem;
+  packed->is_float = conv == nullptr;
+  packed->bytes.resize(step_bytes(step));
+  pack_step(step, packed->bytes.data());
+  known.push_back(std::move(packed));
+  return known.back()->bytes.data();
+}
+
+}  // namespace instantnet::runtime
