@@ -61,6 +61,9 @@ TEST(Allocation, EqualsEveryChoiceTried) {
     if (!found) continue;
     ASSERT_EQ(found->interval, best.interval) << "case " << i;
     ASSERT_EQ(found->energy_pj, best.energy_pj) << "case " << i;
+    const auto from_below = fastest(stages, array, buffer, best.interval - rng.below(3));
+    ASSERT_TRUE(from_below);
+    ASSERT_EQ(from_below->interval, best.interval) << "case " << i;
     double slowest = 0;
     for (size_t s = 0; s < stages.size(); ++s)
       slowest = std::max(slowest, stages[s][found->chosen[s]].cycles);

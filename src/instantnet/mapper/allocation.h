@@ -26,10 +26,19 @@ struct Allocation {
   double energy_pj = 0;
 };
 
-/// The choice of least interval whose array and buffer units do not exceed what there is, and among
-/// those the one of least energy; nothing when there is none. Exact: a dynamic program over the
-/// stages that drops only choices another one dominates, inside a search over the interval, in
-/// which being feasible is monotone. Deterministic.
+/// The choice of least interval whose array and buffer units do not exceed what there is; nothing
+/// when there is none. Exact: a dynamic program over the stages that drops only choices another one
+/// dominates, inside a search over the interval, in which being feasible is monotone.
+/// Deterministic. Faster when no interval is known to be below `at_least`.
+std::optional<Allocation> fastest(const std::vector<std::vector<StageOption>>& stages,
+                                  int64_t array, int64_t buffer, double at_least = 0);
+
+/// The choice of least energy among those whose interval is at most this; nothing when there is
+/// none. Exact and deterministic likewise.
+std::optional<Allocation> most_frugal(const std::vector<std::vector<StageOption>>& stages,
+                                      int64_t array, int64_t buffer, double interval);
+
+/// The most frugal of the fastest.
 std::optional<Allocation> allocate(const std::vector<std::vector<StageOption>>& stages,
                                    int64_t array, int64_t buffer);
 

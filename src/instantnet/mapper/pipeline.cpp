@@ -22,6 +22,13 @@ Precision precision_of(const Workload& layer, int bits) {
   return {own, own};
 }
 
+/// Inputs that a layer reads, at the least: p positions and r filter rows make p + r - 1 different
+/// rows or more, whatever stride and dilation are.
+double least_inputs(const LayerShape& layer) {
+  return static_cast<double>(layer.n * layer.groups * layer.c) *
+         static_cast<double>(layer.p + layer.r - 1) * static_cast<double>(layer.q + layer.s - 1);
+}
+
 /// A kind of layer on one share with one objective.
 struct Candidate {
   size_t array = 0;         // index of the share
@@ -58,11 +65,14 @@ class Planner {
     if (arrays_.units < static_cast<int64_t>(layers_.size()))
       return Misfit{fmt::format("The network has {} layers, the array of {} has {} parts at most.",
                                 layers_.size(), device_.name, arrays_.units)};
+    double at_least = 0;  // bounds only rise
     while (true) {
-      const auto allocation = allocate(options(), arrays_.units, buffer_units_);
-      if (!allocation) return no_room();
-      const std::vector<std::pair<size_t, size_t>> open = unsearched(*allocation);
-      if (open.empty()) return pipeline_of(*allocation);
+      const auto bound = fastest(options(false), arrays_.units, buffer_units_, at_least);
+      if (!bound) return no_room();
+      at_least = bound->interval;
+      const std::vector<std::pair<size_t, size_t>> open = unsearched(*bound);
+      const auto proven = most_frugal(options(true), arrays_.units, buffer_units_, bound->interval);
+      if (proven) return pipeline_of(*proven);
       search_all_of(open);
     }
   }
@@ -81,15 +91,17 @@ class Planner {
     return kinds_.size() - 1;
   }
 
-  /// Bounds from the multipliers alone, and from weights and outputs crossing the outermost level.
+  /// Bounds from the multipliers alone, and from every tensor crossing the outermost level once.
   Candidate candidate(const Kind& kind, size_t array, int64_t buffer, size_t objective) const {
     Candidate made;
     made.array = array, made.buffer = buffer, made.objective = objective;
     const double rate = macs_per_cycle(device_.mac, kind.precision) *
                         static_cast<double>(arrays_.shares[array].multipliers);
     const StorageLevel& memory = device_.levels.front();
-    const double in = static_cast<double>(kind.shape.weights()) *
-                      words_per_element(memory, kind.precision.weight);
+    const double in =
+        static_cast<double>(kind.shape.weights()) *
+            words_per_element(memory, kind.precision.weight) +
+        least_inputs(kind.shape) * words_per_element(memory, kind.precision.activation);
     const double out = static_cast<double>(kind.shape.n * kind.shape.k * kind.shape.p) *
                        static_cast<double>(kind.shape.q) *
                        words_per_element(memory, kind.precision.activation);
@@ -104,14 +116,15 @@ class Planner {
     return made;
   }
 
-  /// What allocate() chooses from; `sources_` says which candidate each option is.
-  std::vector<std::vector<StageOption>> options() {
+  /// What is chosen from: results and bounds, or results alone; `sources_` says which candidate
+  /// each option is.
+  std::vector<std::vector<StageOption>> options(bool results_only) {
     sources_.assign(kinds_.size(), {});
     std::vector<std::vector<StageOption>> of_kind(kinds_.size());
     for (size_t k = 0; k < kinds_.size(); ++k)
       for (size_t c = 0; c < kinds_[k].candidates.size(); ++c) {
         const Candidate& candidate = kinds_[k].candidates[c];
-        if (candidate.searched && !candidate.found) continue;
+        if (candidate.searched ? !candidate.found : results_only) continue;
         of_kind[k].push_back(option(candidate));
         sources_[k].push_back(c);
       }
@@ -120,14 +133,12 @@ class Planner {
     return all;
   }
 
-  /// Energy of what is not searched is set so high that ties go to results.
   StageOption option(const Candidate& candidate) const {
     StageOption made;
     made.array = arrays_.shares[candidate.array].units;
     made.buffer = candidate.buffer;
     made.cycles = candidate.least_cycles;
     made.memory_cycles = candidate.least_memory_cycles;
-    made.energy_pj = 1e30;
     if (candidate.found) {
       made.cycles = candidate.found->cost.cycles;
       made.memory_cycles = candidate.found->cost.levels.front().cycles;
