@@ -31,6 +31,12 @@ TEST(Exact, EqualsBruteForceWhereTensorsSurvive) { compare_with_brute_force(Case
 TEST(Exact, EqualsBruteForceUnderManyLimits) { compare_with_brute_force(CaseKind::Bandwidth); }
 TEST(Exact, EqualsBruteForceUnderConstraints) { compare_with_brute_force(CaseKind::Constrained); }
 
+/// Spaces that a version of the search got wrong: a cap on words that is met exactly.
+TEST(Exact, EqualsBruteForceWhereItOnceFailed) {
+  const ExactCase one = draw_exact_case(11, 7450, CaseKind::Bandwidth);
+  EXPECT_EQ(difference(one, brute_force(one)), "") << describe(one);
+}
+
 Accelerator preset(const std::string& name) {
   for (const Accelerator& device : reference_presets())
     if (device.name == name) return device;

@@ -176,7 +176,7 @@ class Lattice::Filler {
     end_.fill(n);
     for (const Cap& cap : caps_) {
       const double w = cap.price[kW] * facts_.weights, o = cap.price[kO] * facts_.outputs;
-      const double i = cap.price[kI], most = cap.words * (1 + 1e-12);
+      const double i = cap.price[kI], most = cap.words;
       const auto shorten = [&](int t, double words, double per_count) {
         while (end_[t] > 0 && words + per_count * counts_[end_[t] - 1] > most) --end_[t];
       };
@@ -269,7 +269,8 @@ void Lattice::fill(const Space& space, const Form& form, double largest_block, d
   }
   std::vector<Cap> caps;
   for (const Limit& limit : form.limits) {
-    double words = most_cycles * limit.words_per_cycle - limit.words.constant;
+    // A little more than most_cycles: what is left may be a small difference of large numbers.
+    double words = most_cycles * limit.words_per_cycle * (1 + 1e-9) - limit.words.constant;
     for (const auto& [t, once] :
          {std::pair{kW, facts_.weights}, {kI, facts_.inputs_touched}, {kO, facts_.outputs}})
       words -= (limit.words.buffer[t] + limit.words.fill[t]) * once;
