@@ -48,11 +48,7 @@ MappingPlan small_plan(Objective objective, Mode mode, int threads = 1) {
   return map_network(small_network(), find_accelerator("simple3"), {}, options);
 }
 
-/// As text, but for the number of threads.
-std::string text_of(MappingPlan plan) {
-  plan.options.search.threads = 1;
-  return print_yaml(to_tree(plan));
-}
+std::string text_of(const MappingPlan& plan) { return print_yaml(to_tree(plan)); }
 
 TEST(Plan, HasEachKindOfLayerAtEachWidthOnce) {
   const MappingPlan plan = small_plan(Objective::Edp, Mode::Auto);
