@@ -1,5 +1,5 @@
 // The exact search for devices with up to three storage levels: the best mapping of the space that
-// docs/cost-model.md describes, with proof, or at the time limit the best so far with what it can
+// docs/exact-mapper.md describes, with proof, or at the time limit the best so far with what it can
 // at most be improved to.
 #pragma once
 

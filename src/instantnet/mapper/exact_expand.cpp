@@ -103,11 +103,7 @@ void Expander::start(std::span<const ArrayTile> tiles) {
   const Each none = {kInfinity, kInfinity, kInfinity};
   floors_.assign(at_.form.limits.size(), {none, none});
   for (const Inside& one : insides_) lower(one);
-  for (const Dim d : kAllDims) {
-    tile_[at(d)] = std::min(at_.space[at(d)].extent, block_[at(d)]);
-    factor_[at(d)] = 1, buffer_count_[at(d)] = array_count_[at(d)];
-    count_[at(d)] = at_.space[at(d)].counts[array_count_[at(d)]];
-  }
+  for (const Dim d : kAllDims) unloop(d);
 }
 
 /// Takes one way to make the array tile into the least of all.
@@ -173,12 +169,19 @@ bool Expander::fits() const {
                               real(c[N] * c[G] * c[K]) * real(c[P] * c[Q]));
 }
 
+/// No loop over d at the buffer.
+void Expander::unloop(Dim d) {
+  const DimSpace& dim = at_.space[at(d)];
+  factor_[at(d)] = 1;
+  count_[at(d)] = dim.counts[array_count_[at(d)]];
+  tile_[at(d)] = std::min(dim.extent, block_[at(d)]);
+}
+
 /// Gives dim d a loop at the buffer; false when the tiles do not fit or DRAM's loop may not be so.
 bool Expander::choose(Dim d, const Step& step) {
   const DimSpace& dim = at_.space[at(d)];
   if (!dim.outermost[step.count]) return false;
   factor_[at(d)] = step.factor;
-  buffer_count_[at(d)] = step.count;
   count_[at(d)] = dim.counts[step.count];
   tile_[at(d)] = std::min(dim.extent, block_[at(d)] * step.factor);
   return step.factor == 1 || fits();
@@ -224,9 +227,7 @@ void Expander::loop(int depth, size_t index) {
     if (steps.size() > 1 && hopeless(depth + 1, next)) continue;
     loop(depth + 1, next);
   }
-  factor_[at(d)] = 1, buffer_count_[at(d)] = array_count_[at(d)];
-  count_[at(d)] = at_.space[at(d)].counts[array_count_[at(d)]];
-  tile_[at(d)] = std::min(at_.space[at(d)].extent, block_[at(d)]);
+  unloop(d);
 }
 
 /// As loop(), with loops over these dims alone, and whatever the bounds say.
@@ -236,9 +237,7 @@ void Expander::loop_only(unsigned dims, int depth) {
   for (const Step& step : at_.space[at(d)].loops[array_count_[at(d)]])
     if ((step.factor == 1 || (dims & bit(at(d))) != 0) && choose(d, step))
       loop_only(dims, depth + 1);
-  factor_[at(d)] = 1, buffer_count_[at(d)] = array_count_[at(d)];
-  count_[at(d)] = at_.space[at(d)].counts[array_count_[at(d)]];
-  tile_[at(d)] = std::min(at_.space[at(d)].extent, block_[at(d)]);
+  unloop(d);
 }
 
 void Expander::visit() {

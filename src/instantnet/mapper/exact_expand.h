@@ -99,6 +99,7 @@ class Expander {
   void loop(int depth, size_t index);
   void loop_only(unsigned dims, int depth);
   bool choose(Dim d, const Step& step);
+  void unloop(Dim d);
   bool fits() const;
   bool hopeless(int depth, size_t index) const;
   void visit();
@@ -121,7 +122,7 @@ class Expander {
   double least_base_ = 0, least_cycles_ = 0;
   std::vector<Floor> floors_;  // of the form's limits
   // the tile of the array, and of the buffer as it is chosen
-  std::array<int, kDims> array_count_{}, buffer_count_{};
+  std::array<int, kDims> array_count_{};
   PerDim block_{}, tile_{}, factor_{}, count_{};
   std::vector<Outside> outside_;
 };

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <limits>
 
+#include "instantnet/mapper/cost.h"
+
 namespace instantnet::mapper::exact {
 
 namespace {
@@ -202,11 +204,6 @@ double Form::cycles(const Traffic& traffic) const {
     most = std::max(most, words / limit.words_per_cycle);
   }
   return whole_cycles(most);
-}
-
-Score Form::score(const Traffic& traffic) const {
-  const double used = cycles(traffic);
-  return {energy.of(traffic) + static_pj * used, used};
 }
 
 Levels levels_of(const Accelerator& device) {

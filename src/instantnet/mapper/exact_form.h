@@ -6,7 +6,6 @@
 #include <vector>
 
 #include "instantnet/mapper/accelerator.h"
-#include "instantnet/mapper/cost.h"
 #include "instantnet/mapper/workload.h"
 
 namespace instantnet::mapper::exact {
@@ -70,7 +69,6 @@ struct Form {
   Capacity registers, buffer;
 
   double cycles(const Traffic& traffic) const;
-  Score score(const Traffic& traffic) const;
 };
 
 /// The device as three levels: a device of two has no buffer (an empty one stands in).

@@ -104,7 +104,6 @@ class Lattice {
   bool empty() const { return empty_; }
 
  private:
-  struct Price;
   struct Job;
   struct Cap;
   class Filler;

@@ -14,7 +14,7 @@ using LoopOrder = std::array<Dim, kDims>;
 
 /// The tensor that stays while the innermost loops run, and the dim along which input windows slide
 /// first: weights with P or Q, outputs with R or S, inputs (behind K) with any of the four. For
-/// each mapping one of them at the buffer and one at DRAM are best (docs/cost-model.md).
+/// each mapping one of them at the buffer and one at DRAM are best (docs/exact-mapper.md).
 struct OrderClass {
   int stays = kW;
   Dim slides = Dim::P;
