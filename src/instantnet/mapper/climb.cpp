@@ -137,7 +137,7 @@ bool Climber::better_trades(Individual& one, int64_t limit) {
   return false;
 }
 
-void Climber::climb(Individual& one, int64_t limit) {
+void Climber::climb(Individual& one, int64_t limit, bool trades) {
   std::vector<Dim> dims = dims_;
   bool better = true;
   while (better && evaluations_ < limit) {
@@ -147,7 +147,7 @@ void Climber::climb(Individual& one, int64_t limit) {
       if (evaluations_ < limit) better |= better_factors(one, d);
     better |= better_orders(one);
     better |= better_keeps(one);
-    if (!better && evaluations_ < limit) better = better_trades(one, limit);
+    if (!better && trades && evaluations_ < limit) better = better_trades(one, limit);
   }
 }
 

@@ -24,7 +24,9 @@ class Climber {
   /// not.
   std::optional<Individual> grow();
   /// Moves to better neighbours until there is none, or `limit` evaluations in all are spent.
-  void climb(Individual& one, int64_t limit);
+  /// Neighbours differ in how two places of one loop share its factors, in an order, in kept
+  /// tensors; with `trades` also in a factor that two loops trade, which are many more.
+  void climb(Individual& one, int64_t limit, bool trades);
   /// Random changes, then factors moved out until the nest fits; false when it never does.
   bool mutate(Individual& one, int changes);
   /// Evaluates; moves factors outwards until the nest fits.

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <deque>
 #include <utility>
 
 #include "instantnet/mapper/climb.h"
@@ -16,6 +17,8 @@ constexpr size_t kIslands = 4;
 constexpr int64_t kRound = 8192;
 /// Children in a row that do not improve a pool's best before it starts afresh.
 constexpr int kPatience = 40;
+/// Nests this much worse than the best, after a short climb, are not worth a long one.
+constexpr double kNear = 1.1;
 
 class Island {
  public:
@@ -39,13 +42,18 @@ class Island {
         if (pool_.empty()) return false;
         continue;
       }
-      climber_.climb(*one, limit);
+      climber_.climb(*one, limit, false);
+      if (!best_.nest || one->value.first < kNear * best_.value.first)
+        climber_.climb(*one, limit, true);
       settle_in(*one);
     }
     return true;
   }
 
   const Best& best() const { return best_; }
+
+  Island(const Island&) = delete;  // its climber refers to it
+  Island& operator=(const Island&) = delete;
 
  private:
   const Individual& selected() {
@@ -111,8 +119,7 @@ class Island {
 }  // namespace
 
 Best search_evolution(const Task& task) {
-  std::vector<Island> islands;
-  islands.reserve(kIslands);
+  std::deque<Island> islands;
   for (size_t i = 0; i < kIslands; ++i) islands.emplace_back(task, i);
   const Stop stop(task);
   Best best;
