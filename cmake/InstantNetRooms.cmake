@@ -37,6 +37,18 @@ function(instantnet_room name)
   endif()
 endfunction()
 
+# instantnet_choose_digest(TARGET): SHA-256 by OpenSSL or by our own file.
+function(instantnet_choose_digest target)
+  get_target_property(sources ${target} SOURCES)
+  if(INSTANTNET_OPENSSL)
+    list(FILTER sources EXCLUDE REGEX "/sha256_plain\\.cpp$")
+    target_link_libraries(${target} PRIVATE OpenSSL::Crypto)
+  else()
+    list(FILTER sources EXCLUDE REGEX "/sha256_openssl\\.cpp$")
+  endif()
+  set_target_properties(${target} PROPERTIES SOURCES "${sources}")
+endfunction()
+
 # The command line program: cli/*.cpp needs no torch, cli/torch/*.cpp does; without torch cli/none/*.cpp stands in.
 function(instantnet_program)
   file(GLOB sources CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/src/instantnet/cli/*.cpp")

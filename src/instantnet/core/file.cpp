@@ -2,7 +2,6 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
-#include <openssl/evp.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -19,6 +18,7 @@
 #include <utility>
 
 #include "instantnet/core/error.h"
+#include "instantnet/core/sha256.h"
 
 namespace instantnet {
 
@@ -297,33 +297,6 @@ void swap_in(NewFolder& fresh, const std::string& path, const Place& place,
   after("new in place");
   if (const int error = flush(place.folder, true)) fail_errno(path, "cannot be flushed", error);
 }
-
-using DigestContext = std::unique_ptr<EVP_MD_CTX, decltype(&EVP_MD_CTX_free)>;
-
-/// SHA-256 of bytes that come in pieces.
-class Sha256 {
- public:
-  Sha256() : context_(EVP_MD_CTX_new(), &EVP_MD_CTX_free) {
-    if (!context_ || EVP_DigestInit_ex(context_.get(), EVP_sha256(), nullptr) != 1)
-      bug("OpenSSL has no SHA-256.");
-  }
-  void add(std::string_view bytes) {
-    if (EVP_DigestUpdate(context_.get(), bytes.data(), bytes.size()) != 1)
-      bug("OpenSSL's SHA-256 failed.");
-  }
-  std::string hex() {
-    std::array<unsigned char, EVP_MAX_MD_SIZE> digest{};
-    unsigned int size = 0;
-    if (EVP_DigestFinal_ex(context_.get(), digest.data(), &size) != 1)
-      bug("OpenSSL's SHA-256 failed.");
-    std::string text;
-    for (unsigned int i = 0; i < size; ++i) text += fmt::format("{:02x}", digest[i]);
-    return text;
-  }
-
- private:
-  DigestContext context_;
-};
 
 /// tables[k][b]: the CRC of byte b followed by k zero bytes.
 using CrcTables = std::array<std::array<uint32_t, 256>, 8>;
