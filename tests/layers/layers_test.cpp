@@ -145,10 +145,11 @@ bool is_torch(const std::string& header) {
   return false;
 }
 
-/// The C++ standard library has no folder and no ending. Intrinsics are the compiler's own, as it is.
+/// The C++ standard library has no folder and no ending. Intrinsics are the compiler's own, as it
+/// is.
 bool is_standard(const std::string& header) {
   return header.find_first_of("/.") == std::string::npos || header == "immintrin.h" ||
-         header == "arm_neon.h";
+         header == "stddef.h" || header == "arm_neon.h";
 }
 
 std::string joined(const std::set<std::string>& names) {

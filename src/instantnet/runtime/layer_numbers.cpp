@@ -10,7 +10,7 @@
 namespace instantnet::runtime {
 namespace {
 
-constexpr int64_t kMostBorderNumbers = int64_t{1} << 24;
+constexpr int64_t kMostBorderNumbers = int64_t{1} << 20;
 
 const IntLayer& layer_of(const Source& source, int layer) {
   return source.model().layers[static_cast<size_t>(layer)];

@@ -94,9 +94,7 @@ std::string_view part(std::string_view bytes, const FileSection& section) {
 
 }  // namespace
 
-std::string print_model(const IntModel& model) {
-  check(model);
-  const std::vector<Section> all = print_sections(model);
+std::string print_container(const std::vector<Section>& all) {
   const size_t start = aligned(kHeader + kEntry * all.size());
   ByteWriter table;
   size_t end = start;
@@ -117,6 +115,11 @@ std::string print_model(const IntModel& model) {
     out.raw(section.bytes);
   }
   return out.bytes();
+}
+
+std::string print_model(const IntModel& model) {
+  check(model);
+  return print_container(print_sections(model));
 }
 
 std::vector<FileSection> parse_sections(std::string_view bytes, const std::string& where) {

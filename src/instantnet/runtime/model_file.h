@@ -14,12 +14,17 @@
 
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "instantnet/runtime/int_model.h"
+#include "instantnet/runtime/model_sections.h"
 
 namespace instantnet::runtime {
 
 inline constexpr uint32_t kFileVersion = 1;
+
+/// Header, table and sections, whatever stands in these.
+std::string print_container(const std::vector<Section>& sections);
 
 /// The file's bytes. Error when check(model) refuses it.
 std::string print_model(const IntModel& model);

@@ -1,5 +1,7 @@
 #include "instantnet/runtime/plan.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 
 #include "instantnet/core/error.h"
@@ -8,6 +10,8 @@
 
 namespace instantnet::runtime {
 namespace {
+
+constexpr int64_t kMostArenaBytes = int64_t{1} << 32;
 
 class Planner {
  public:
@@ -268,6 +272,10 @@ std::unique_ptr<const Plan> make_plan(const Source& source, const std::vector<Pr
     plan->prepared = prepare(source, asked);
     Planner(source, kernels, *plan).run();
   }
+  if (plan->arena_bytes > kMostArenaBytes)
+    fail(fmt::format("model '{}'", source.model().spec.name),
+         fmt::format("one image needs {} MiB of memory; at most {} MiB are given.",
+                     plan->arena_bytes >> 20, kMostArenaBytes >> 20));
   return plan;
 }
 

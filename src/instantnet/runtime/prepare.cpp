@@ -16,6 +16,7 @@ namespace {
 
 constexpr int32_t kLeast = std::numeric_limits<int32_t>::min();
 constexpr int32_t kMost = std::numeric_limits<int32_t>::max();
+constexpr size_t kMostTableNumbers = size_t{1} << 26;
 
 size_t at(int value) { return static_cast<size_t>(value + 1); }
 
@@ -325,9 +326,12 @@ class Preparer {
 
   /// Equation (5): to a stream when there is no grid.
   RequantTable layer_table(int layer, double factor, const std::optional<Grid>& grid, Clamp clamp,
-                           int zero) const {
+                           int zero) {
     const LayerReal& real = real_[static_cast<size_t>(layer)];
     RealRequant target = real.y;
+    table_numbers_ += target.n.size();
+    if (table_numbers_ > kMostTableNumbers)
+      fail(where(kImage), "its layers need more than 2^26 offsets; that is too many.");
     const auto channels = target.m.size();
     for (size_t k = 0; k < channels; ++k) {
       const auto channel = static_cast<int64_t>(k);
@@ -356,6 +360,7 @@ class Preparer {
   std::vector<int> groups_;
   std::vector<int> fractions_;
   std::vector<std::vector<std::pair<std::optional<Grid>, int>>> forms_of_;
+  size_t table_numbers_ = 0;
   Prepared result_;
 };
 

@@ -1,0 +1,21 @@
+// Writes a small random model: make_model FILE.spnet
+#include <cstdio>
+
+#include "instantnet/core/error.h"
+#include "instantnet/net/zoo.h"
+#include "runtime/random_model.h"
+
+int main(int argc, char** argv) {
+  if (argc != 2) return 2;
+  try {
+    instantnet::runtime::RandomModelOptions options;
+    options.bits = {2, 4, 8, 12, 16};
+    options.floats = true;
+    write_model(instantnet::runtime::random_model(instantnet::zoo_network("resnet8"), 1, options),
+                argv[1]);
+    return 0;
+  } catch (const instantnet::Error& error) {
+    std::fprintf(stderr, "make_model: %s\n", error.what());
+    return 1;
+  }
+}
