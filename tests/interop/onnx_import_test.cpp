@@ -18,7 +18,7 @@ using testing::HasSubstr;
 using testing::IsEmpty;
 using testing::StartsWith;
 
-NetworkLayers imported(const OnnxModel& model, int64_t batch = 1) {
+NetworkLayers imported(const OnnxModel& model, int64_t batch = 0) {
   const TemporaryFile file("model.onnx", model.proto.SerializeAsString());
   return import_onnx(file.path(), {batch});
 }
@@ -68,6 +68,19 @@ TEST(OnnxImport, ReadsStrideDilationAndBatch) {
   LayerShape wanted = conv(5, 8, 6, 10, 15, 3, 3);
   wanted.stride = 2, wanted.dilation = 3;
   EXPECT_EQ(imported(model, 5).layers[0].shape, wanted);
+}
+
+TEST(OnnxImport, SaysHowManyImagesTheShapesHold) {
+  OneConv open;
+  EXPECT_EQ(imported(open).batch, 1);
+  EXPECT_EQ(imported(open, 5).batch, 5);
+  OnnxModel fixed;
+  fixed.node("Conv", "a", {fixed.input("x", {2, 6, 9, 9}), fixed.weights("w", {8, 6, 3, 3})});
+  EXPECT_EQ(imported(fixed).batch, 2);
+  EXPECT_EQ(imported(fixed, 2).layers[0].shape.n, 2);
+  EXPECT_THAT(error_of([&] { imported(fixed, 4); }),
+              EndsWith("input 'x' is made for 2 images, not 4; export the model with an open first "
+                       "size, or leave the batch to the file."));
 }
 
 TEST(OnnxImport, ReadsGroupsAndDepthwise) {

@@ -15,6 +15,8 @@ std::string version_text();
 void add_zoo(CLI::App& app);
 void add_accelerators(CLI::App& app);
 void add_cost(CLI::App& app);
+void add_map(CLI::App& app);
+void add_export(CLI::App& app);
 
 /// All verbs that need no torch.
 void add_torch_free_verbs(CLI::App& app);

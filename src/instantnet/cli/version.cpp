@@ -7,8 +7,10 @@ std::string version_text() { return "instantnet " INSTANTNET_VERSION; }
 
 void add_torch_free_verbs(CLI::App& app) {
   add_zoo(app);
-  add_accelerators(app);
+  add_map(app);
   add_cost(app);
+  add_accelerators(app);
+  add_export(app);
 }
 
 }  // namespace instantnet::cli

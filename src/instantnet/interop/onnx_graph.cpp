@@ -219,10 +219,14 @@ void add_input(const std::string& where, const onnx::ValueInfoProto& input, int6
   std::vector<int64_t> sizes;
   for (const auto& size : input.type().tensor_type().shape().dim()) {
     if (sizes.empty() && !size.has_dim_value()) {
-      sizes.push_back(batch);
+      sizes.push_back(std::max<int64_t>(batch, 1));
       continue;
     }
     check_input(where, input, static_cast<int>(sizes.size()), size);
+    if (sizes.empty() && batch != 0 && batch != size.dim_value())
+      fail(where, fmt::format("input '{}' is made for {} images, not {}; export the model with an "
+                              "open first size, or leave the batch to the file.",
+                              printable(input.name()), size.dim_value(), batch));
     sizes.push_back(size.dim_value());
   }
   graph.shapes[input.name()] = sizes;
@@ -235,7 +239,7 @@ void add_claim(const onnx::ValueInfoProto& value, int64_t batch, OnnxGraph& grap
   for (const auto& size : value.type().tensor_type().shape().dim()) {
     const bool open = !size.has_dim_value();
     if (open && !sizes.empty()) return;
-    const int64_t length = open ? batch : size.dim_value();
+    const int64_t length = open ? std::max<int64_t>(batch, 1) : size.dim_value();
     if (length < 1 || length > kLargestOnnxSize) return;
     sizes.push_back(length);
   }
@@ -248,9 +252,16 @@ void add_tensors(const std::string& where, const onnx::GraphProto& from, int64_t
     add_constant(where, tensor, tensor.name(), graph);
   for (const auto& tensor : from.sparse_initializer())
     graph.constants.insert(tensor.values().name());
-  // Older files list weights among the inputs, too.
-  for (const onnx::ValueInfoProto& input : from.input())
-    if (graph.constants.count(input.name()) == 0) add_input(where, input, batch, graph);
+  bool first = true;
+  for (const onnx::ValueInfoProto& input : from.input()) {
+    // Older files list weights among the inputs, too.
+    if (graph.constants.count(input.name()) != 0) continue;
+    add_input(where, input, batch, graph);
+    const auto sizes = graph.shapes.find(input.name());
+    if (first && sizes != graph.shapes.end() && !sizes->second.empty())
+      graph.batch = sizes->second.front();
+    first = false;
+  }
   for (const onnx::ValueInfoProto& value : from.value_info()) add_claim(value, batch, graph);
   for (const onnx::ValueInfoProto& value : from.output()) add_claim(value, batch, graph);
 }

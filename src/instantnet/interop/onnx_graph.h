@@ -29,10 +29,12 @@ struct OnnxGraph {
   std::map<std::string, std::vector<int64_t>> claims;  // what the file says of the others
   std::map<std::string, std::vector<int64_t>> values;  // short integer constants, 0-d and 1-d
   std::map<std::string, std::vector<double>> scales;   // the same, not integers
+  int64_t batch = 1;                // images a run: the first size of the first input
   std::set<std::string> constants;  // tensors that do not depend on the network's inputs
 };
 
-/// Reads a file and checks it. A first size of an input that the file leaves open becomes `batch`.
+/// Reads a file and checks it. A first size of an input that the file leaves open becomes `batch`
+/// (1 when that is 0); one that it fixes must be `batch`, unless that is 0.
 /// Error (path, node) when the file is not ONNX, is broken (a tensor nobody makes, two of one name,
 /// sizes below 1), has an input of unknown size, or hides layers in functions or control flow.
 OnnxGraph read_onnx(const std::string& path, int64_t batch);

@@ -247,7 +247,7 @@ void add(const Reader& reader, NetworkLayers& network) {
 NetworkLayers import_onnx(const std::string& path, const OnnxOptions& options) {
   const OnnxGraph graph = read_onnx(path, options.batch);
   const OnnxShapes shapes = infer_shapes(graph);
-  NetworkLayers network{std::filesystem::path(path).stem().string(), {}, {}};
+  NetworkLayers network{std::filesystem::path(path).stem().string(), {}, {}, graph.batch};
   for (const OnnxNode& node : graph.nodes) add({path, graph, shapes, node}, network);
   if (network.layers.empty())
     fail(path, "has no layer to map; Conv, Gemm and MatMul are mapped, and their integer forms.");

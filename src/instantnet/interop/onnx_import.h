@@ -10,9 +10,9 @@ namespace instantnet::interop {
 
 /// How an ONNX model is read.
 struct OnnxOptions {
-  /// Images a run, where the file leaves the first size of its inputs open; a file that fixes it
-  /// keeps its own.
-  int64_t batch = 1;
+  /// Images a run, for files that leave the first size of their inputs open. 0: as the file says, 1
+  /// where it is open.
+  int64_t batch = 0;
 };
 
 /// The layers of a model, in order, with shapes by ONNX's own inference:

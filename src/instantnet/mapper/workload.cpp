@@ -79,7 +79,7 @@ std::vector<Workload> workloads_of(const NetworkSpec& network, int64_t batch) {
 }
 
 NetworkLayers network_layers(const NetworkSpec& network, int64_t batch) {
-  NetworkLayers all{network.name, {}, {}};
+  NetworkLayers all{network.name, {}, {}, batch};
   for (const NamedLayer& layer : layers(network)) {
     all.layers.push_back({layer.name, layer.shape, layer.bits, 1});
     all.layers.back().shape.n = batch;

@@ -86,6 +86,7 @@ struct NetworkLayers {
   std::vector<Workload> layers;  // every layer in order, not merged
   /// "pool1 (max_pool)": what is not mapped is listed, not dropped.
   std::vector<std::string> unmapped;
+  int64_t batch = 1;  // images that the shapes hold
   bool operator==(const NetworkLayers&) const = default;
 };
 NetworkLayers network_layers(const NetworkSpec& network, int64_t batch = 1);

@@ -1,0 +1,83 @@
+// `instantnet export`: a plan in other programs' formats.
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "instantnet/cli/print.h"
+#include "instantnet/cli/verbs.h"
+#include "instantnet/core/error.h"
+#include "instantnet/core/tree.h"
+#include "instantnet/interop/timeloop_export.h"
+#include "instantnet/mapper/plan.h"
+
+namespace instantnet::cli {
+namespace {
+
+struct ExportVerbOptions {
+  std::string input, format, folder;
+  bool json = false;
+};
+
+/// A format that can be written: what it is read from, and what does it.
+struct Format {
+  std::string name, sentence;
+  std::vector<std::string> (*write)(const std::string& input, const std::string& folder);
+};
+
+std::vector<std::string> write_timeloop(const std::string& input, const std::string& folder) {
+  return interop::export_timeloop(mapper::read_plan(input), folder);
+}
+
+const std::vector<Format>& formats() {
+  static const std::vector<Format> all = {
+      {"timeloop", "of a plan.yaml: a folder a layer and bit-width for timeloop-model v3.0",
+       write_timeloop}};
+  return all;
+}
+
+const Format& find_format(const std::string& name) {
+  std::vector<std::string> names;
+  for (const Format& one : formats()) {
+    if (one.name == name) return one;
+    names.push_back(one.name);
+  }
+  fail("export --format", fmt::format("there is no format '{}'{}", name, suggestion(name, names)));
+}
+
+void export_verb(const ExportVerbOptions& verb) {
+  const std::vector<std::string> made = find_format(verb.format).write(verb.input, verb.folder);
+  if (!verb.json)
+    return print_text(
+        fmt::format("{}: {} folders, see {}/README.txt", verb.folder, made.size(), verb.folder));
+  Tree folders = Tree::list();
+  for (const std::string& one : made) folders.items.push_back(Tree::of(one));
+  print_text(print_json(Tree::map()
+                            .set("format", Tree::of(verb.format))
+                            .set("folder", Tree::of(verb.folder))
+                            .set("folders", std::move(folders)),
+                        2));
+}
+
+std::string help_text() {
+  std::string text = "Formats:\n";
+  for (const Format& one : formats()) text += fmt::format("  {}: {}\n", one.name, one.sentence);
+  return text;
+}
+
+}  // namespace
+
+void add_export(CLI::App& app) {
+  const auto options = std::make_shared<ExportVerbOptions>();
+  CLI::App* verb = app.add_subcommand("export", "Write a plan in another program's format");
+  verb->add_option("FILE", options->input, "plan.yaml of 'instantnet map -o'")->required();
+  verb->add_option("--format", options->format, "Format to write; see below")->required();
+  verb->add_option("-o,--out", options->folder, "Folder to write")->required();
+  verb->add_flag("--json", options->json, "Print what was written as JSON");
+  verb->footer([] { return help_text(); });
+  verb->callback([options] { export_verb(*options); });
+}
+
+}  // namespace instantnet::cli
