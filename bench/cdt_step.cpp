@@ -1,12 +1,16 @@
-// One step of cascade distillation training on the authors' network (operator k3_e3 in all 22 cells, batch 64, bits
-// 4,8,12,16,32, 32 x 32 images, 100 classes): the fused kernels against the plain tensor operations in the authors' contiguous
-// layout, the same mathematics, in one run.
+// One step of cascade distillation training on the authors' network (operator k3_e3 in all 22
+// cells, batch 64, bits 4,8,12,16,32, 32 x 32 images, 100 classes): the fused kernels against the
+// plain tensor operations in the authors' contiguous layout, the same mathematics, in one run.
 //
 //   bench_cdt_step [steps] [threads] [operator] [quantizer]      5 1 k3_e3 sbm
-//   bench_cdt_step STEPS THREADS OPERATOR QUANTIZER fused        that arm alone, in this process, for a profiler
+//   bench_cdt_step STEPS THREADS OPERATOR QUANTIZER fused        that arm alone, in this process,
+//   for a profiler
 //
-// Each arm runs in a process of its own, so that its peak memory can be told; steps alternate between arms by running the arms
-// twice. Prints the least time of a step: processor time with one thread, time on the clock with several.
+// Each arm runs in a process of its own, so that its peak memory can be told; steps alternate
+// between arms by running the arms twice. Prints the least time of a step: processor time with one
+// thread, time on the clock with several.
+#include <fmt/core.h>
+#include <malloc.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -20,9 +24,6 @@
 #include <string>
 #include <vector>
 
-#include <fmt/core.h>
-#include <malloc.h>
-
 #include "instantnet/core/error.h"
 #include "instantnet/net/zoo.h"
 #include "instantnet/nn/executor.h"
@@ -31,7 +32,8 @@ namespace {
 
 using namespace instantnet;
 
-/// Processor time of all threads: what other programs do on the machine at the same time does not count.
+/// Processor time of all threads: what other programs do on the machine at the same time does not
+/// count.
 double processor_seconds() {
   timespec now{};
   clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
@@ -63,8 +65,8 @@ nn::ModelOptions options_of(const Arm& arm, const std::string& quantizer) {
   return options;
 }
 
-void step(nn::SwitchableModel& model, nn::Executor& executor, torch::optim::SGD& sgd, const at::Tensor& images,
-          const at::Tensor& labels) {
+void step(nn::SwitchableModel& model, nn::Executor& executor, torch::optim::SGD& sgd,
+          const at::Tensor& images, const at::Tensor& labels) {
   sgd.zero_grad();
   executor.begin(images);
   std::vector<at::Tensor> teachers;
@@ -80,17 +82,22 @@ void step(nn::SwitchableModel& model, nn::Executor& executor, torch::optim::SGD&
   sgd.step();
 }
 
-Measured measure(const Arm& arm, int steps, int threads, const std::string& operation, const std::string& quantizer) {
+Measured measure(const Arm& arm, int steps, int threads, const std::string& operation,
+                 const std::string& quantizer) {
   at::set_num_threads(threads);
   // As the program does at its start: large tensors are reused, not mapped anew.
   mallopt(M_MMAP_THRESHOLD, 1 << 30);
   mallopt(M_TRIM_THRESHOLD, 1 << 30);
-  nn::SwitchableModel model(space_network({operation}), {4, 8, 12, 16, 32}, options_of(arm, quantizer), 1);
-  const auto executor = arm.fused ? nn::make_fused_executor(model, threads) : nn::make_plain_executor(model, threads);
-  if (!executor) fail("bench", "this build has no fused kernels; install libdnnl-dev and build again.");
+  nn::SwitchableModel model(space_network({operation}), {4, 8, 12, 16, 32},
+                            options_of(arm, quantizer), 1);
+  const auto executor =
+      arm.fused ? nn::make_fused_executor(model, threads) : nn::make_plain_executor(model, threads);
+  if (!executor)
+    fail("bench", "this build has no fused kernels; install libdnnl-dev and build again.");
   std::vector<at::Tensor> parameters;
   for (const nn::Named& parameter : model.parameters()) parameters.push_back(parameter.tensor);
-  torch::optim::SGD sgd(parameters, torch::optim::SGDOptions(0.025).momentum(0.9).weight_decay(5e-4));
+  torch::optim::SGD sgd(parameters,
+                        torch::optim::SGDOptions(0.025).momentum(0.9).weight_decay(5e-4));
   torch::manual_seed(1);
   const at::Tensor images = at::randn({kBatch, 3, 32, 32});
   const at::Tensor labels = at::randint(0, 100, {kBatch}, at::kLong);
@@ -99,13 +106,15 @@ Measured measure(const Arm& arm, int steps, int threads, const std::string& oper
     const auto clock = threads == 1 ? processor_seconds : wall_seconds;
     const double start = clock();
     step(model, *executor, sgd, images, labels);
-    if (i > 0) measured.seconds = std::min(measured.seconds, clock() - start);  // the first warms up
+    if (i > 0)
+      measured.seconds = std::min(measured.seconds, clock() - start);  // the first warms up
   }
   return measured;
 }
 
 /// Runs the arm in a child process and reads its time and peak memory.
-Measured in_a_process(const Arm& arm, int steps, int threads, const std::string& operation, const std::string& quantizer) {
+Measured in_a_process(const Arm& arm, int steps, int threads, const std::string& operation,
+                      const std::string& quantizer) {
   int ends[2];
   if (pipe(ends) != 0) fail("bench", "the system gave no pipe.");
   const pid_t child = fork();
@@ -138,7 +147,9 @@ int main(int argc, char** argv) {
                                     {"fused", true, nn::Layout::ChannelsLast}}};
   try {
     if (argc > 5) {
-      const auto chosen = std::find_if(arms.begin(), arms.end(), [&](const Arm& arm) { return std::string(argv[5]) == arm.name; });
+      const auto chosen = std::find_if(arms.begin(), arms.end(), [&](const Arm& arm) {
+        return std::string(argv[5]) == arm.name;
+      });
       if (chosen == arms.end()) fail("bench", fmt::format("there is no arm '{}'.", argv[5]));
       fmt::print("{:.3f} s\n", measure(*chosen, steps, threads, operation, quantizer).seconds);
       return 0;
@@ -150,11 +161,13 @@ int main(int argc, char** argv) {
         best[i].seconds = std::min(best[i].seconds, now.seconds);
         best[i].megabytes = std::max(best[i].megabytes, now.megabytes);
       }
-    fmt::print("CDT step, {} x 22, batch {}, bits 4,8,12,16,32, {} thread(s), {}\n", operation, kBatch, threads, quantizer);
+    fmt::print("CDT step, {} x 22, batch {}, bits 4,8,12,16,32, {} thread(s), {}\n", operation,
+               kBatch, threads, quantizer);
     fmt::print("{:<22} {:>9} {:>8} {:>9} {:>8}\n", "arm", "seconds", "speed", "MiB", "memory");
     for (size_t i = 0; i < arms.size(); ++i)
-      fmt::print("{:<22} {:>9.3f} {:>7.2f}x {:>9.0f} {:>7.2f}x\n", arms[i].name, best[i].seconds, best[0].seconds / best[i].seconds,
-                 best[i].megabytes, best[i].megabytes / best[0].megabytes);
+      fmt::print("{:<22} {:>9.3f} {:>7.2f}x {:>9.0f} {:>7.2f}x\n", arms[i].name, best[i].seconds,
+                 best[0].seconds / best[i].seconds, best[i].megabytes,
+                 best[i].megabytes / best[0].megabytes);
   } catch (const std::exception& error) {
     fmt::print(stderr, "bench_cdt_step: {}\n", error.what());
     return 2;

@@ -1,5 +1,5 @@
-// One convolution shape on chunks of a minibatch, by oneDNN, on plain NHWC memory. Single-threaded: parallel work happens over
-// chunks, so that results do not depend on the number of threads.
+// One convolution shape on chunks of a minibatch, by oneDNN, on plain NHWC memory. Single-threaded:
+// parallel work happens over chunks, so that results do not depend on the number of threads.
 #pragma once
 
 #include <cstdint>
@@ -16,8 +16,9 @@ struct ConvolutionShape {
   bool operator==(const ConvolutionShape&) const = default;
 };
 
-/// Weights are given and gradients returned as (out_channels, kernel, kernel, in_channels / groups); packed buffers are in
-/// whatever order oneDNN is fastest with. All methods may run on several threads at once.
+/// Weights are given and gradients returned as (out_channels, kernel, kernel, in_channels /
+/// groups); packed buffers are in whatever order oneDNN is fastest with. All methods may run on
+/// several threads at once.
 class FusedConvolution {
  public:
   explicit FusedConvolution(const ConvolutionShape& shape);
@@ -34,7 +35,8 @@ class FusedConvolution {
 
   /// in (images, in_height, in_width, in_channels), out likewise.
   void forward(const float* in, const float* packed_weight, float* out) const;
-  void backward_data(const float* out_gradient, const float* packed_weight, float* in_gradient) const;
+  void backward_data(const float* out_gradient, const float* packed_weight,
+                     float* in_gradient) const;
   /// Overwrites packed_gradient.
   void backward_weight(const float* in, const float* out_gradient, float* packed_gradient) const;
 
