@@ -54,10 +54,13 @@ void check_weights(const IntLayer& layer, const LayerShape& shape, const std::st
   check_ranges(layer.range, "weight range", where);
   check_numbers(layer.low, "lowest weight", where);
   const int largest = (1 << layer.master_bits) - 1;
-  const auto high = std::max_element(layer.codes.begin(), layer.codes.end());
-  if (*high > largest)
-    fail(where, fmt::format("weight code number {} is {}; codes of {} bits are 0 .. {}.",
-                            high - layer.codes.begin(), *high, layer.master_bits, largest));
+  uint16_t together = 0;  // a loop that compilers make wide
+  for (const uint16_t code : layer.codes) together |= code;
+  if (together <= largest) return;
+  const auto bad = std::find_if(layer.codes.begin(), layer.codes.end(),
+                                [&](uint16_t code) { return code > largest; });
+  fail(where, fmt::format("weight code number {} is {}; codes of {} bits are 0 .. {}.",
+                          bad - layer.codes.begin(), *bad, layer.master_bits, largest));
 }
 
 void check_input_range(const LayerWidth& width, const IntLayer& layer, const LayerShape& shape,

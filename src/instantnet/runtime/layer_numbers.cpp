@@ -65,27 +65,22 @@ struct ChannelSums {
   std::vector<double> zeros;  // (r, s): sum over channels of w low; empty when low is 0 throughout
 };
 
-/// W of codes.
-void as_integers(const ConvProblem& problem, const uint16_t* codes, int64_t count, int32_t* w) {
-  const int factor = problem.lattice == Lattice::Nested ? 2 : 1;
-  const int offset = problem.lattice == Lattice::Nested ? 1 - (1 << problem.weight_bits) : 0;
-  for (int64_t i = 0; i < count; ++i) w[i] = codes[i] * factor + offset;
+/// W of a code.
+int32_t integer_weight(const ConvProblem& problem, uint16_t code) {
+  return problem.lattice == Lattice::Nested ? 2 * code + 1 - (1 << problem.weight_bits) : code;
 }
 
-/// Buffers for one row of weights.
-struct Row {
-  std::vector<uint16_t> codes;
-  std::vector<int32_t> w;
-};
-
-void add_signs(const std::vector<int32_t>& w, ChannelSums& sums) {
-  constexpr size_t kPiece = 4096;  // 4096 * 65535 fits 32 bits
-  for (size_t start = 0; start < w.size(); start += kPiece) {
-    const size_t end = std::min(w.size(), start + kPiece);
+/// Adds what weights W = 2 code + offset (Nested) or code (Sbm) give.
+template <Lattice lattice>
+void add_signs(const std::vector<uint16_t>& codes, int32_t offset, ChannelSums& sums) {
+  constexpr size_t kPiece = 16384;  // 16384 * 65535 fits 31 bits
+  for (size_t start = 0; start < codes.size(); start += kPiece) {
+    const size_t end = std::min(codes.size(), start + kPiece);
     int32_t sum = 0, size = 0;
     for (size_t i = start; i < end; ++i) {
-      sum += w[i];
-      size += std::abs(w[i]);
+      const int32_t w = lattice == Lattice::Nested ? 2 * codes[i] + offset : codes[i];
+      sum += w;
+      size += std::abs(w);
     }
     sums.positive += (size + sum) / 2;
     sums.negative += (size - sum) / 2;
@@ -97,15 +92,16 @@ bool has_low(const Grid& grid) {
 }
 
 ChannelSums channel_sums(const Source& source, int layer, const ConvProblem& problem,
-                         const Grid& grid, int64_t k, Row& row) {
+                         const Grid& grid, int64_t k, std::vector<uint16_t>& codes) {
   const ConvShape& shape = problem.shape;
   const int64_t taps = shape.taps(), each = shape.group_channels();
-  row.codes.resize(static_cast<size_t>(taps));
-  row.w.resize(static_cast<size_t>(taps));
-  source.weights(layer).narrow(problem.weight_bits, k * taps, taps, row.codes.data());
-  as_integers(problem, row.codes.data(), taps, row.w.data());
+  codes.resize(static_cast<size_t>(taps));
+  source.weights(layer).narrow(problem.weight_bits, k * taps, taps, codes.data());
   ChannelSums sums;
-  add_signs(row.w, sums);
+  if (problem.lattice == Lattice::Nested)
+    add_signs<Lattice::Nested>(codes, 1 - (1 << problem.weight_bits), sums);
+  else
+    add_signs<Lattice::Sbm>(codes, 0, sums);
   if (!has_low(grid)) return sums;
   const WeightScale scale =
       weight_scale(layer_of(source, layer), static_cast<size_t>(k), problem.weight_bits);
@@ -114,7 +110,8 @@ ChannelSums channel_sums(const Source& source, int layer, const ConvProblem& pro
     double sum = 0;
     for (int64_t c = 0; c < each; ++c)
       sum +=
-          (scale.step * row.w[static_cast<size_t>(tap + c)] + scale.low) * grid.low_of(first + c);
+          (scale.step * integer_weight(problem, codes[static_cast<size_t>(tap + c)]) + scale.low) *
+          grid.low_of(first + c);
     sums.zeros.push_back(sum);
   }
   return sums;
@@ -252,10 +249,10 @@ LayerReal layer_real(const Source& source, int layer, Precision asked) {
   const auto channels = static_cast<size_t>(shape.out_channels);
   real.y.n.resize(real.numbers.borders.taps.size() * channels);
   const double largest_x = largest_input(real.input);
-  Row row;
+  std::vector<uint16_t> codes;
   for (size_t k = 0; k < channels; ++k) {
     const auto number = static_cast<int64_t>(k);
-    const ChannelSums sums = channel_sums(source, layer, problem, real.input, number, row);
+    const ChannelSums sums = channel_sums(source, layer, problem, real.input, number, codes);
     const WeightScale w = weight_scale(one, k, problem.weight_bits);
     const double step = real.input.step_of(first_channel(shape, number));
     const double g = width.scale[k], h = width.shift[k];

@@ -39,13 +39,14 @@ bool fits(const RealRequant& real, const SumRange& range, int sum_shift, int shi
                                          std::fabs(static_cast<double>(range.most))),
                                 -sum_shift) +
                      1;
+  const double m_scale = std::ldexp(1.0, shift + sum_shift), scale = std::ldexp(1.0, shift);
   const size_t channels = real.m.size();
   for (size_t i = 0; i < real.n.size(); ++i) {
     const size_t k = i % channels;
-    const double m = rounded(std::ldexp(real.m[k], shift + sum_shift));
-    const double b = real.b.empty() ? 0 : rounded(std::ldexp(real.b[k], shift));
+    const double m = rounded(real.m[k] * m_scale);
+    const double b = real.b.empty() ? 0 : rounded(real.b[k] * scale);
     if (m > kMostMultiplier || b > kMostMultiplier) return false;
-    const double n = std::ldexp(std::fabs(real.n[i]) + std::abs(zero) + 1, shift);
+    const double n = (std::fabs(real.n[i]) + std::abs(zero) + 1) * scale;
     if (!(sum * m + static_cast<double>(range.box) * b + n <= kMostSum)) return false;
   }
   return true;
@@ -102,19 +103,18 @@ RequantTable requant_table(const RealRequant& real, const SumRange& range, int32
     fail(where,
          "its values are far larger than the ranges of the layers that read them; the model "
          "cannot be run at this bit-width.");
-  const auto scaled = [&](double value, int shift) {
-    return round_half_up(std::ldexp(value, shift));
-  };
+  const double m_scale = std::ldexp(1.0, table.shift + table.sum_shift);
+  const double scale = std::ldexp(1.0, table.shift);
   table.multiplier.resize(row);
   if (!real.b.empty()) table.box_multiplier.resize(row);
   for (size_t k = 0; k < channels; ++k) {
-    table.multiplier[k] = static_cast<int32_t>(scaled(real.m[k], table.shift + table.sum_shift));
+    table.multiplier[k] = static_cast<int32_t>(round_half_up(real.m[k] * m_scale));
     if (!real.b.empty())
-      table.box_multiplier[k] = static_cast<int32_t>(scaled(real.b[k], table.shift));
+      table.box_multiplier[k] = static_cast<int32_t>(round_half_up(real.b[k] * scale));
   }
   table.offset.resize(real.n.size() / channels * row);
   for (size_t i = 0; i < real.n.size(); ++i)
-    table.offset[i / channels * row + i % channels] = scaled(real.n[i], table.shift) +
+    table.offset[i / channels * row + i % channels] = round_half_up(real.n[i] * scale) +
                                                       (int64_t{zero} << table.shift) +
                                                       (int64_t{1} << (table.shift - 1));
   return table;
