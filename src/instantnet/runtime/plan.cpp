@@ -16,8 +16,7 @@ constexpr int64_t kMostArenaBytes = int64_t{1} << 32;
 class Planner {
  public:
   Planner(const Source& source, const Kernels& kernels, Plan& plan)
-      : source_(source),
-        graph_(source.graph()),
+      : graph_(source.graph()),
         kernels_(kernels),
         plan_(plan),
         forms_(plan.prepared.forms),
@@ -249,7 +248,6 @@ class Planner {
     }
   }
 
-  const Source& source_;
   const Graph& graph_;
   const Kernels& kernels_;
   Plan& plan_;
