@@ -49,7 +49,9 @@ SmallSpace small_space(Rng& rng, size_t most_levels, double largest) {
 }
 
 std::string describe(const SmallSpace& space) {
-  return describe(space.layer, space.device, Mapping{}) + to_string(space.precision);
+  Mapping none;
+  none.levels.resize(space.device.levels.size());
+  return describe(space.layer, space.device, none) + to_string(space.precision) + " bits";
 }
 
 }  // namespace instantnet::mapper

@@ -3,8 +3,7 @@
 // that level alone, once the loops outside are relaxed to their best order: the innermost of them
 // leaves one tensor in place, which then crosses once in all, and every other tensor is loaded
 // again in each of their steps. So each level may choose its own best tiles, whatever the others
-// chose, and the sum of those minima is below every mapping. docs/cost-model.md, "Bounds", has the
-// proof.
+// chose, and the sum of those minima is below every mapping. docs/mapper-search.md has the proof.
 #include <algorithm>
 #include <array>
 #include <cmath>

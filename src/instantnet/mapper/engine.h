@@ -74,7 +74,7 @@ Best search_exhaustive(const Task& task);
 Best search_evolution(const Task& task);
 
 /// The objective that no nest of the space can go below, for devices of any number of levels
-/// (docs/cost-model.md, "Bounds").
+/// (docs/mapper-search.md, "The bound").
 double lower_bound(const Evaluator& evaluator, const Space& space, Objective objective);
 
 }  // namespace instantnet::mapper

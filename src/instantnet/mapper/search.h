@@ -75,7 +75,7 @@ struct Found {
   Cost cost;
   /// No mapping of the space the engine searches has a smaller objective than this.
   double lower_bound = 0;
-  /// lower_bound is the objective of `mapping`: it is optimal in the space (docs/cost-model.md).
+  /// lower_bound is the objective of `mapping`: it is optimal in the space (docs/mapper-search.md).
   bool certified = false;
   int64_t evaluations = 0;
   double seconds = 0;

@@ -33,8 +33,8 @@ using Order = std::array<Dim, kDims>;  // outermost first
 
 /// The orders of one level's loops that can be best for some layer, for any number of levels: one
 /// tensor stays while the loops that do not concern it run innermost, and the first loop that moves
-/// the input window decides its halo (docs/cost-model.md). Three where no windows overlap, at most
-/// eight.
+/// the input window decides its halo (docs/mapper-search.md). Three where no windows overlap, at
+/// most eight.
 std::vector<Order> stationary_orders(const LayerShape& layer);
 
 /// A place where a factor of a loop can stand.
