@@ -43,10 +43,12 @@ TEST(Program, NamesTheNearestVerbOrAllOfThem) {
   EXPECT_EQ(complaint_of({"tarin", "--help"}),
             "instantnet: unknown verb 'tarin', did you mean 'train'?\n");
   EXPECT_EQ(complaint_of({"serve"}),
-            "instantnet: unknown verb 'serve'; known are zoo, accelerators, cost, train, eval, "
+            "instantnet: unknown verb 'serve'; known are zoo, map, cost, accelerators, export, "
+            "train, eval, "
             "data, import.\n");
   EXPECT_EQ(complaint_of({}),
-            "instantnet: no verb is given; known are zoo, accelerators, cost, train, eval, data, "
+            "instantnet: no verb is given; known are zoo, map, cost, accelerators, export, train, "
+            "eval, data, "
             "import (see "
             "'instantnet --help').\n");
 }
@@ -93,8 +95,14 @@ TEST(ZooVerb, ShowsGroups) {
 }
 
 TEST(Program, FitsATerminalOfEightyColumns) {
-  for (const std::vector<std::string>& words : std::vector<std::vector<std::string>>{
-           {"--help"}, {"zoo", "--help"}, {"train", "--help"}, {"zoo"}, {"zoo", "resnet20"}}) {
+  for (const std::vector<std::string>& words :
+       std::vector<std::vector<std::string>>{{"--help"},
+                                             {"zoo", "--help"},
+                                             {"map", "--help"},
+                                             {"cost", "--help"},
+                                             {"train", "--help"},
+                                             {"zoo"},
+                                             {"zoo", "resnet20"}}) {
     std::istringstream lines(instantnet_program(words).out);
     for (std::string line; std::getline(lines, line);) EXPECT_LE(line.size(), 80u) << line;
   }

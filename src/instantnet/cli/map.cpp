@@ -109,7 +109,7 @@ void add_field_options(CLI::App& verb, const std::shared_ptr<MapVerbOptions>& op
 std::string flag_of(const std::string& key) {
   for (const FieldOption& one : kFieldOptions)
     if (key == one.key) return one.flag;
-  return key == "search.objective" ? "--objective" : "--search";
+  return "--search";
 }
 
 /// Error with the flag in front: "map --threads: is 0; give an integer >= 1 (threads)."
@@ -123,11 +123,22 @@ void set(MapOptions& options, const std::string& key, const std::string& value) 
   }
 }
 
+mapper::Objective objective_called(const std::string& text) {
+  std::vector<std::string> known;
+  for (const auto& [objective, name] : names_of(mapper::Objective{})) {
+    if (name == text) return objective;
+    known.push_back(name);
+  }
+  known.push_back(kFront);
+  fail("map --objective",
+       fmt::format("there is no objective '{}'{}", text, suggestion(text, known)));
+}
+
 MapOptions options_of(const MapVerbOptions& verb) {
   MapOptions options;
   for (const auto& [key, value] : verb.fields) set(options, key, value);
   if (!verb.objective.empty() && verb.objective != kFront)
-    set(options, "search.objective", verb.objective);
+    options.search.objective = objective_called(verb.objective);
   if (verb.search.starts_with(kTemplate)) {
     options.search.engine = mapper::Engine::Template;
     options.search.template_name = verb.search.substr(std::string(kTemplate).size());
