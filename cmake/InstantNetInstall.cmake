@@ -30,7 +30,10 @@ target_compile_definitions(instantnet_runtime_shared PRIVATE INSTANTNET_VERSION=
 target_include_directories(instantnet_runtime_shared PRIVATE "${PROJECT_SOURCE_DIR}/src")
 target_link_libraries(instantnet_runtime_shared PRIVATE instantnet_runtime_static)
 target_link_options(instantnet_runtime_shared PRIVATE
-  "-Wl,--version-script=${PROJECT_SOURCE_DIR}/cmake/instantnet-runtime.map" -Wl,--gc-sections -Wl,--as-needed $<$<NOT:$<BOOL:${INSTANTNET_SANITIZE}>>:-Wl,-z,defs>)
+  "-Wl,--version-script=${PROJECT_SOURCE_DIR}/cmake/instantnet-runtime.map" -Wl,--gc-sections -Wl,--as-needed)
+if(NOT INSTANTNET_SANITIZE)
+  target_link_options(instantnet_runtime_shared PRIVATE -Wl,-z,defs)
+endif()
 
 foreach(kind static shared)
   set_target_properties(instantnet_runtime_${kind} PROPERTIES

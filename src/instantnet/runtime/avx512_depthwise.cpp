@@ -206,7 +206,7 @@ class OrderedCodes {
     _mm512_mask_storeu_epi8(at, lanes, bytes_of_registers(positions, requant.least, requant.most));
   }
 
-  const CodeTarget& target_;
+  const CodeTarget target_;  // a copy: what it is made from may be a temporary
   ChannelTable channels_[kRegisters];
   OffsetTable offsets_[kRegisters];
 };
