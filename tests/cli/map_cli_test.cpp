@@ -5,9 +5,11 @@
 #include <cstdio>
 #include <filesystem>
 #include <fstream>
+#include <map>
 #include <nlohmann/json.hpp>
 
 #include "cli/program_under_test.h"
+#include "interop/onnx_model.h"
 
 namespace instantnet {
 namespace {
@@ -117,7 +119,7 @@ TEST(MapVerb, ExactIsNeverWorseThanTheRivals) {
 
 TEST(MapVerb, PrintsLayersTotalsAndWhy) {
   const std::string out = mapped({"--bits", "4,8"});
-  EXPECT_THAT(out, HasSubstr("resnet8 on simple3, objective edp\n"));
+  EXPECT_THAT(out, HasSubstr("resnet8 on simple3, objective edp, search exact, any factors\n"));
   EXPECT_THAT(out, ContainsRegex("layer +bits +count +energy +cycles +EDP +util +bound by +gap\n"));
   EXPECT_THAT(out, ContainsRegex("stem +4 .own 32. +1 .*optimal\n"));
   EXPECT_THAT(out, ContainsRegex("bits +mode +energy +cycles +interval +images/s +EDP +optimum\n"));
@@ -163,10 +165,35 @@ TEST(MapVerb, TakesBitsAndConstraintsFromFiles) {
                           "--constraints", fixed, "--json"});
   ASSERT_EQ(result.code, 0) << result.err;
   for (const json& layer : json::parse(result.out)["layers"])
-    for (const json& loop : layer["mapping"][1]["loops"])
-      if (loop["kind"] != "temporal")
-        EXPECT_THAT(loop["dim"].get<std::string>(), testing::AnyOf("k", "c"));
+    for (const json& loop : layer["mapping"][1]["loops"]) {
+      if (loop["kind"] == "temporal") continue;
+      EXPECT_THAT(loop["dim"].get<std::string>(), testing::AnyOf("k", "c"));
+    }
   std::remove(fixed.c_str());
+}
+
+TEST(MapVerb, MapsAnOnnxModel) {
+  interop::OnnxModel model;
+  interop::set(
+      model.node("Conv", "a", {model.input("x", {0, 3, 16, 16}), model.weights("w", {8, 3, 3, 3})}),
+      "bits", 8);
+  model.node("Relu", "relu", {"a_out"});
+  model.node("Conv", "b", {"relu_out", model.weights("v", {8, 1, 3, 3})});
+  interop::set(*model.graph().mutable_node(2), "group", 8);
+  const interop::TemporaryFile file("map_cli.onnx", model.proto.SerializeAsString());
+  const auto plan_at = [&](const std::string& batch) {
+    return json::parse(instantnet_program({"map", "-n", file.path(), "-a", "simple3", "--bits", "4",
+                                           "--batch", batch, "--json"})
+                           .out);
+  };
+  const json plan = plan_at("2");
+  EXPECT_EQ(plan["network"], "map_cli");
+  EXPECT_EQ(plan["unmapped"], json({"relu (Relu)"}));
+  ASSERT_EQ(plan["layers"].size(), 2u);
+  EXPECT_EQ(plan["layers"][0]["shape"]["n"], 2);
+  EXPECT_EQ(plan["layers"][1]["shape"]["groups"], 8);
+  EXPECT_LE(plan["totals"]["4"]["energy_pj"],
+            plan_at("1")["totals"]["4"]["energy_pj"]);  // of one image
 }
 
 TEST(MapVerb, MapsAPipeline) {

@@ -121,6 +121,14 @@ std::string unmapped_text(const MappingPlan& plan) {
   return wrap_text(fmt::format("Not mapped: {}.", fmt::join(plan.unmapped, ", ")), kColumns) + "\n";
 }
 
+/// What was searched, and what an optimum means there.
+std::string search_text(const mapper::SearchOptions& search) {
+  if (search.engine == mapper::Engine::Template)
+    return fmt::format("template:{} (optimal: among the mappings of this dataflow)",
+                       search.template_name);
+  return fmt::format("{}, {} factors", name_of(search.engine), name_of(search.factors));
+}
+
 // ---- JSON
 
 Tree layer_json(const LayerPlan& layer, const MappingPlan& plan) {
@@ -170,11 +178,11 @@ std::vector<std::string> layer_row(const LayerPlan& layer, Objective objective) 
 }
 
 std::string plan_text(const MappingPlan& plan) {
+  const mapper::SearchOptions& search = plan.options.search;
   std::vector<std::vector<std::string>> rows;
-  for (const LayerPlan& layer : plan.layers)
-    rows.push_back(layer_row(layer, plan.options.search.objective));
-  return fmt::format("{} on {}, objective {}\n\n{}\n{}\n{}{}{}{}", plan.network,
-                     plan.accelerator.name, name_of(plan.options.search.objective),
+  for (const LayerPlan& layer : plan.layers) rows.push_back(layer_row(layer, search.objective));
+  return fmt::format("{} on {}, objective {}, search {}\n\n{}\n{}\n{}{}{}{}", plan.network,
+                     plan.accelerator.name, name_of(search.objective), search_text(search),
                      table_text(layer_header(), rows), totals_table(plan), sentences_text(plan.why),
                      sharing_text(plan), notes_text(plan), unmapped_text(plan));
 }

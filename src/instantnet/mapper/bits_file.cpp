@@ -12,7 +12,9 @@ void set_bits(NetworkLayers& network, const Tree& bits) {
   if (bits.kind != Tree::Kind::Map)
     fail(bits.where(),
          fmt::format("the bit-widths are {}; give a map such as conv1: 8.", bits.given()));
-  for (const auto& [name, value] : bits.entries) {
+  for (const auto& entry : bits.entries) {
+    const std::string& name = entry.first;
+    const Tree& value = entry.second;
     const auto layer = std::find_if(network.layers.begin(), network.layers.end(),
                                     [&](const Workload& one) { return one.name == name; });
     if (layer == network.layers.end()) {

@@ -91,6 +91,8 @@ std::vector<LayerPlan> plan_layers(const std::vector<Workload>& layers, const Ac
 StageSearch stage_search(const Constraints& constraints, const SearchOptions& options) {
   return [&constraints, options](const LayerShape& layer, Precision precision,
                                  const Accelerator& device, Objective objective) {
+    if (options.engine == Engine::Template && multipliers(device) == 1)
+      return std::variant<Found, Misfit>(Misfit{"a dataflow spreads loops over an array."});
     SearchOptions one = options;
     one.threads = 1;
     one.objective = objective;
