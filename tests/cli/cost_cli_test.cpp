@@ -8,6 +8,7 @@
 #include <sstream>
 
 #include "cli/program_under_test.h"
+#include "own_folder.h"
 
 namespace instantnet {
 namespace {
@@ -26,7 +27,7 @@ constexpr const char* kMapping =
 class CostVerb : public testing::Test {
  protected:
   std::string file(const std::string& name, const std::string& text) {
-    paths_.push_back(testing::TempDir() + name);
+    paths_.push_back(own_folder() + name);
     std::ofstream(paths_.back()) << text;
     return paths_.back();
   }
@@ -90,7 +91,7 @@ TEST_F(CostVerb, SaysWhyAMappingDoesNotFit) {
   EXPECT_THAT(complaint_of(words("- {level: DRAM, temporal: [c8, p8, q8]}\n"
                                  "- {level: GLB, spatial_x: [k8, r3, s3]}\n"
                                  "- {level: RF}\n")),
-              testing::StartsWith("instantnet: " + testing::TempDir() + "cost_cli_mapping.yaml"));
+              testing::StartsWith("instantnet: " + own_folder() + "cost_cli_mapping.yaml"));
   const std::string told =
       complaint_of(words("- {level: DRAM}\n- {level: GLB}\n"
                          "- {level: RF, temporal: [k8, c8, p8, q8, r3, s3]}\n"));
@@ -146,7 +147,7 @@ TEST(AcceleratorsVerb, PrintsEveryPresetWithSources) {
 }
 
 TEST(AcceleratorsVerb, ReadsTheFileItPrints) {
-  const std::string path = testing::TempDir() + "accelerators_cli.yaml";
+  const std::string path = own_folder() + "accelerators_cli.yaml";
   const std::string yaml = output_of({"accelerators", "simple3", "--yaml"});
   std::ofstream(path) << yaml;
   EXPECT_EQ(output_of({"accelerators", path, "--yaml"}), yaml);

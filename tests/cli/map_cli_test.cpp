@@ -10,6 +10,7 @@
 
 #include "cli/program_under_test.h"
 #include "interop/onnx_model.h"
+#include "own_folder.h"
 
 namespace instantnet {
 namespace {
@@ -47,7 +48,7 @@ std::string complaint(std::vector<std::string> more) {
 }
 
 std::string temporary(const std::string& name, const std::string& text) {
-  const std::string path = testing::TempDir() + name;
+  const std::string path = own_folder() + name;
   std::ofstream(path) << text;
   return path;
 }
@@ -231,8 +232,8 @@ TEST(MapVerb, ShowsDefaultsInItsHelp) {
 }
 
 TEST(ExportVerb, WritesTimeloopFilesOfAPlan) {
-  const std::string plan = testing::TempDir() + "map_cli_plan.yaml";
-  const std::string folder = testing::TempDir() + "map_cli_timeloop";
+  const std::string plan = own_folder() + "map_cli_plan.yaml";
+  const std::string folder = own_folder() + "map_cli_timeloop";
   EXPECT_THAT(mapped({"--bits", "8", "-o", plan}), HasSubstr("plan in " + plan));
   const std::string out = output_of({"export", plan, "--format", "timeloop", "-o", folder});
   EXPECT_EQ(out, folder + ": 9 folders, see " + folder + "/README.txt\n");

@@ -7,6 +7,7 @@
 
 #include "cli/program_under_test.h"
 #include "instantnet/core/file.h"
+#include "own_folder.h"
 
 namespace instantnet {
 namespace {
@@ -125,7 +126,7 @@ TEST(ZooVerb, ResizesANetwork) {
 }
 
 TEST(ZooVerb, ReadsTheFileItPrints) {
-  const std::string path = testing::TempDir() + "zoo_cli_test.yaml";
+  const std::string path = own_folder() + "zoo_cli_test.yaml";
   const std::string yaml = output_of({"zoo", "mobilenetv2-cifar", "--yaml"});
   write_file_atomic(path, yaml);
   EXPECT_EQ(output_of({"zoo", path, "--yaml"}), yaml);
@@ -139,7 +140,7 @@ TEST(ZooVerb, NamesTheNearestNetwork) {
 }
 
 TEST(ZooVerb, NamesFileAndLineOfAMistake) {
-  const std::string path = testing::TempDir() + "zoo_cli_broken.yaml";
+  const std::string path = own_folder() + "zoo_cli_broken.yaml";
   write_file_atomic(path,
                     "name: x\ninput: [3, 8, 8]\nclasses: 2\nnodes:\n  - {name: fc, op: linaer}\n");
   EXPECT_EQ(complaint_of({"zoo", path}),
@@ -161,7 +162,7 @@ TEST(ZooVerb, RefusesAnImageSizeThatIsNone) {
 }
 
 TEST(ZooVerb, RefusesSizesForFilesAndForTheList) {
-  const std::string path = testing::TempDir() + "zoo_cli_sizes.yaml";
+  const std::string path = own_folder() + "zoo_cli_sizes.yaml";
   write_file_atomic(path, output_of({"zoo", "resnet8", "--yaml"}));
   EXPECT_THAT(complaint_of({"zoo", path, "--classes", "3"}),
               HasSubstr("change networks of the zoo, not files"));

@@ -9,6 +9,8 @@
 #include <string>
 #include <vector>
 
+#include "own_folder.h"
+
 namespace instantnet::interop {
 
 /// A model under construction. Every function returns the tensor or node it made.
@@ -101,8 +103,7 @@ inline void set_text(onnx::NodeProto& node, const std::string& name, const std::
 /// A file that goes when this goes.
 class TemporaryFile {
  public:
-  TemporaryFile(const std::string& name, const std::string& bytes)
-      : path_(testing::TempDir() + name) {
+  TemporaryFile(const std::string& name, const std::string& bytes) : path_(own_folder() + name) {
     std::ofstream(path_, std::ios::binary) << bytes;
   }
   TemporaryFile(const TemporaryFile&) = delete;

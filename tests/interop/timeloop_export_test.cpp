@@ -13,6 +13,7 @@
 #include "instantnet/core/rng.h"
 #include "mapper/random_cases.h"
 #include "net/expect_error.h"
+#include "own_folder.h"
 
 namespace instantnet::interop {
 namespace {
@@ -370,7 +371,7 @@ TEST(TimeloopExport, WritesAFolderALayerAndBitWidth) {
     plan.layers.push_back(layer);
   }
   plan.layers.push_back(plan.layers.back());
-  const std::string folder = testing::TempDir() + "timeloop_export";
+  const std::string folder = own_folder() + "timeloop_export";
   EXPECT_THAT(export_timeloop(plan, folder),
               ElementsAre("a_b_c-8bit", "a_b_c-16bit", "a_b_c-16bit_2"));
   for (const char* name : {"problem", "architecture", "ert", "mapping", "expected"})

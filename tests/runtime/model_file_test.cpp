@@ -9,6 +9,7 @@
 #include "instantnet/core/file.h"
 #include "net/expect_error.h"
 #include "net/random_network.h"
+#include "own_folder.h"
 #include "runtime/random_model.h"
 
 namespace instantnet::runtime {
@@ -22,7 +23,7 @@ IntModel some_model(uint64_t seed, bool floats = true) {
 }
 
 std::string folder() {
-  const std::string path = testing::TempDir() + "instantnet_model_file";
+  const std::string path = own_folder() + "instantnet_model_file";
   make_folders(path);
   return path;
 }
