@@ -131,8 +131,7 @@ TEST_F(CApi, TellsFilesFromOptions) {
                                         &model),
             INSTANTNET_BAD_ARGUMENT);
   EXPECT_EQ(said().substr(0, 37), "kernels: there are none called 'quick");
-  EXPECT_EQ(instantnet_model_load_bytes(bytes_.data(), bytes_.size(), "portable",
-                                        static_cast<instantnet_residency>(7), &model),
+  EXPECT_EQ(instantnet_model_load_bytes(bytes_.data(), bytes_.size(), "portable", 7, &model),
             INSTANTNET_BAD_ARGUMENT);
   EXPECT_EQ(model, nullptr);
 }

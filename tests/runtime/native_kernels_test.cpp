@@ -70,7 +70,8 @@ struct Tables {
   /// Positions of sums up to `bound` land around [least, most].
   Tables(int channels, int borders, bool box, double bound, int32_t least, int32_t most, Rng& rng) {
     const double span = static_cast<double>(most) - least + 1;
-    requant.shift = drawn(rng, 1, 50);
+    const int most_shift = std::min(50, 58 - static_cast<int>(std::ceil(std::log2(span))));
+    requant.shift = drawn(rng, 1, most_shift);  // offsets below 2^60
     const double most_multiplier =
         std::min(2147483647.0, std::ldexp(1.0, requant.shift) * span / std::max(bound, 1.0));
     multiplier.assign(static_cast<size_t>(padded(channels)), 0);

@@ -56,7 +56,7 @@ instantnet_status null(const char* what) {
   return INSTANTNET_NULL;
 }
 
-ModelOptions options_of(const char* kernels, instantnet_residency residency) {
+ModelOptions options_of(const char* kernels, int residency) {
   if (residency != INSTANTNET_RESIDENT && residency != INSTANTNET_ON_DEMAND)
     fail("residency", "it is neither INSTANTNET_RESIDENT nor INSTANTNET_ON_DEMAND.");
   return {kernels == nullptr ? "auto" : kernels,
@@ -65,7 +65,7 @@ ModelOptions options_of(const char* kernels, instantnet_residency residency) {
 
 /// Reads with `read`, then makes the model; wrong options are the caller's, all else the file's.
 template <class Read>
-instantnet_status load(const char* kernels, instantnet_residency residency, const Read& read,
+instantnet_status load(const char* kernels, int residency, const Read& read,
                        instantnet_model** model) {
   ModelOptions options;
   const instantnet_status status = guarded(INSTANTNET_BAD_ARGUMENT, [&] {
@@ -96,8 +96,8 @@ const char* instantnet_version(void) { return INSTANTNET_VERSION; }
 
 const char* instantnet_last_error(void) { return last_error; }
 
-instantnet_status instantnet_model_load(const char* path, const char* kernels,
-                                        instantnet_residency residency, instantnet_model** model) {
+instantnet_status instantnet_model_load(const char* path, const char* kernels, int residency,
+                                        instantnet_model** model) {
   if (model == nullptr) return null("place for the model");
   *model = nullptr;
   if (path == nullptr) return null("path");
@@ -106,8 +106,7 @@ instantnet_status instantnet_model_load(const char* path, const char* kernels,
 }
 
 instantnet_status instantnet_model_load_bytes(const void* bytes, size_t count, const char* kernels,
-                                              instantnet_residency residency,
-                                              instantnet_model** model) {
+                                              int residency, instantnet_model** model) {
   if (model == nullptr) return null("place for the model");
   *model = nullptr;
   if (bytes == nullptr) return null("address of the model's bytes");

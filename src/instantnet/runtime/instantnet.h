@@ -46,15 +46,13 @@ INSTANTNET_API const char* instantnet_last_error(void);
 
 /* ---- Models. */
 
-/* Loads a file. `kernels` is "auto" or NULL for the fastest this processor runs, or a name such as
- * "portable". On failure *model is NULL. */
+/* Loads a file. `residency` is an instantnet_residency; `kernels` is "auto" or NULL for the fastest
+ * this processor runs, or a name such as "portable". On failure *model is NULL. */
 INSTANTNET_API instantnet_status instantnet_model_load(const char* path, const char* kernels,
-                                                       instantnet_residency residency,
-                                                       instantnet_model** model);
+                                                       int residency, instantnet_model** model);
 /* The same from the file's bytes, which are not needed afterwards. */
 INSTANTNET_API instantnet_status instantnet_model_load_bytes(const void* bytes, size_t count,
-                                                             const char* kernels,
-                                                             instantnet_residency residency,
+                                                             const char* kernels, int residency,
                                                              instantnet_model** model);
 /* Sessions of the model stay usable. NULL is allowed. */
 INSTANTNET_API void instantnet_model_free(instantnet_model* model);

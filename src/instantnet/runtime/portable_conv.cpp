@@ -80,21 +80,22 @@ void pack_rows(const ConvProblem& problem, const Layout& layout, const WeightSou
 }
 
 void pack_depthwise(const ConvProblem& problem, const WeightSource& weights, int16_t* packed) {
+  constexpr int64_t kPiece = 64;
   const int64_t taps = problem.shape.taps(), row = depthwise_row(problem.shape);
-  std::fill(packed, packed + taps * row, int16_t{0});
-  uint16_t code = 0;
+  uint16_t codes[kPiece];
   for (int64_t k = 0; k < problem.shape.out_channels; ++k)
-    for (int64_t tap = 0; tap < taps; ++tap) {
-      weights.narrow(problem.weight_bits, k * taps + tap, 1, &code);
-      packed[tap * row + k] = stored_weight(problem, Layout::Kind::Depthwise, code);
+    for (int64_t tap = 0; tap < taps; tap += kPiece) {
+      const int64_t count = std::min(kPiece, taps - tap);
+      weights.narrow(problem.weight_bits, k * taps + tap, count, codes);
+      for (int64_t i = 0; i < count; ++i)
+        packed[(tap + i) * row + k] = stored_weight(problem, Layout::Kind::Depthwise, codes[i]);
     }
 }
 
-/// For Split: what is added to the sum of centred products, per unit of sum of stored inputs and as
-/// a constant a channel.
-int64_t* split_constants(const ConvProblem& problem, const Layout& layout, std::byte* packed) {
-  return reinterpret_cast<int64_t*>(packed +
-                                    round_up(problem.shape.out_channels * layout.row * 2, 64));
+/// For Split: where the constants begin, one a channel, that are taken off the sum of centred
+/// products with stored inputs.
+int64_t split_constants(const ConvProblem& problem, const Layout& layout) {
+  return round_up(problem.shape.out_channels * layout.row * 2, 64);
 }
 
 // ---- Gathering.
@@ -268,7 +269,7 @@ class RowConv {
     const int64_t each =
         problem_.lattice == Lattice::Nested ? 1 : int64_t{1} << (problem_.weight_bits - 1);
     const int64_t constant =
-        split_constants(problem_, layout_, const_cast<std::byte*>(call_.weights))[k];
+        reinterpret_cast<const int64_t*>(call_.weights + split_constants(problem_, layout_))[k];
     for (int i = 0; i < kPixels; ++i)
       sums[i] = static_cast<Sum>(factor * (sums[i] + 256 * high[i] - constant) + each * boxes[i]);
   }
@@ -327,9 +328,9 @@ size_t Kernels::packed_bytes(const ConvProblem& problem) const {
   const Layout layout = layout_of(problem);
   if (layout.kind == Layout::Kind::Depthwise)
     return static_cast<size_t>(problem.shape.taps() * depthwise_row(problem.shape) * 2);
-  const int64_t rows = round_up(problem.shape.out_channels * layout.row * 2, 64);
   return static_cast<size_t>(
-      rows + (layout.kind == Layout::Kind::Split ? 8 * problem.shape.out_channels : 0));
+      split_constants(problem, layout) +
+      (layout.kind == Layout::Kind::Split ? 8 * problem.shape.out_channels : 0));
 }
 
 void Kernels::pack(const ConvProblem& problem, const WeightSource& weights,
@@ -343,7 +344,7 @@ void Kernels::pack(const ConvProblem& problem, const WeightSource& weights,
   }
   pack_rows(problem, layout, weights, rows);
   if (layout.kind != Layout::Kind::Split) return;
-  int64_t* constants = split_constants(problem, layout, packed);
+  auto* constants = reinterpret_cast<int64_t*>(packed + split_constants(problem, layout));
   for (int64_t k = 0; k < problem.shape.out_channels; ++k)
     constants[k] = problem.input.zero * sum_of(rows + k * layout.row, layout.row);
 }
