@@ -4,18 +4,6 @@ set(CMAKE_WARN_DEPRECATED OFF CACHE BOOL "" FORCE)
 find_package(Torch REQUIRED QUIET)
 message(STATUS "libtorch ${Torch_VERSION}")
 
-# OpenCV's own CMake config comes only with the full libopencv-dev; imgcodecs is linked by name.
-find_path(INSTANTNET_OPENCV_INCLUDE opencv2/imgcodecs.hpp PATH_SUFFIXES opencv4 REQUIRED)
-foreach(part core imgproc imgcodecs)
-  if(NOT TARGET opencv_${part})
-    find_library(INSTANTNET_OPENCV_${part} NAMES opencv_${part} REQUIRED)
-    add_library(opencv_${part} SHARED IMPORTED)
-    set_target_properties(opencv_${part} PROPERTIES
-      IMPORTED_LOCATION "${INSTANTNET_OPENCV_${part}}"
-      INTERFACE_INCLUDE_DIRECTORIES "${INSTANTNET_OPENCV_INCLUDE}")
-  endif()
-endforeach()
-
 add_library(instantnet_torch INTERFACE)
 separate_arguments(torch_flags UNIX_COMMAND "${TORCH_CXX_FLAGS}")
 target_compile_options(instantnet_torch INTERFACE ${torch_flags})

@@ -14,6 +14,7 @@ packages=(
 light_packages=(
   g++ cmake ninja-build make pkg-config libyaml-cpp-dev nlohmann-json3-dev libcli11-dev libfmt-dev libssl-dev zlib1g-dev
   libonnx-dev libprotobuf-dev protobuf-compiler
+  libopencv-imgcodecs-dev
   libgtest-dev libgmock-dev librapidcheck-dev
 )
 [ "${1:-}" = "light" ] && packages=("${light_packages[@]}")

@@ -12,13 +12,20 @@
 #include <numeric>
 #include <set>
 
-#include "data/helpers.h"
+#include "images/helpers.h"
 #include "instantnet/core/error.h"
 #include "instantnet/core/rng.h"
-#include "instantnet/data/memory.h"
 #include "instantnet/data/order.h"
+#include "instantnet/images/memory.h"
 
 namespace instantnet::data {
+
+using images::Dataset;
+using images::Defaults;
+using images::Image;
+using images::memory_dataset;
+using images::synthetic_dataset;
+namespace test = images::test;
 namespace {
 
 using test::error_of;

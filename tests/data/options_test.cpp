@@ -3,11 +3,17 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "data/helpers.h"
+#include "images/helpers.h"
 #include "instantnet/core/tree.h"
-#include "instantnet/data/memory.h"
+#include "instantnet/images/memory.h"
 
 namespace instantnet::data {
+
+using images::Dataset;
+using images::memory_dataset;
+using images::open_dataset;
+using images::Part;
+namespace test = images::test;
 namespace {
 
 using test::error_of;

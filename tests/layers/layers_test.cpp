@@ -34,6 +34,7 @@ const std::map<std::string, Room>& rooms() {
   static const std::map<std::string, Room> table = {
       {"core", {{}}},
       {"net", {{"core"}}},
+      {"images", {{"core"}}},
       {"mapper", {{"core", "net"}}},
       {"runtime", {{"core", "net"}}},
       {"interop", {{"core", "net", "runtime", "mapper"}}},
@@ -41,7 +42,7 @@ const std::map<std::string, Room>& rooms() {
       {"report", {{"core", "net", "mapper", "bundle"}}},
       {"quant", {{"core", "net"}, true}},
       {"nn", {{"core", "net", "quant"}, true}},
-      {"data", {{"core"}, true}},
+      {"data", {{"core", "images"}, true}},
       {"train", {{"core", "net", "quant", "nn", "data"}, true}},
       {"nas", {{"core", "net", "quant", "nn", "data", "train"}, true}},
       {"freeze", {{"core", "net", "quant", "nn", "runtime"}, true}},

@@ -12,15 +12,18 @@ namespace instantnet::cli {
 
 std::string version_text();
 
+/// `instantnet zoo`: the networks.
 void add_zoo(CLI::App& app);
 void add_accelerators(CLI::App& app);
 void add_cost(CLI::App& app);
 void add_map(CLI::App& app);
 void add_export(CLI::App& app);
+/// `instantnet data check`: recognises, counts and verifies a data set.
+void add_data(CLI::App& app);
 
 /// All verbs that need no torch.
 void add_torch_free_verbs(CLI::App& app);
-/// train, eval, data, import; without torch, verbs that say how to get them.
+/// train, eval, import; without torch, verbs that say how to get them.
 void add_torch_verbs(CLI::App& app);
 
 }  // namespace instantnet::cli

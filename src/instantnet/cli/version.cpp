@@ -11,6 +11,7 @@ void add_torch_free_verbs(CLI::App& app) {
   add_cost(app);
   add_accelerators(app);
   add_export(app);
+  add_data(app);
 }
 
 }  // namespace instantnet::cli

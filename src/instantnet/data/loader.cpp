@@ -19,9 +19,17 @@
 #include "instantnet/core/rng.h"
 #include "instantnet/data/options.h"
 #include "instantnet/data/order.h"
-#include "instantnet/data/transform.h"
+#include "instantnet/images/input.h"
+#include "instantnet/images/transform.h"
 
 namespace instantnet::data {
+
+using images::Box;
+using images::Dataset;
+using images::Image;
+using images::Normaliser;
+using images::Placement;
+using images::View;
 
 namespace {
 
@@ -41,11 +49,10 @@ class Cache {
     return bytes_.get() + position * bytes_each_;
   }
 
-  void keep(int64_t position, const std::vector<uint8_t>& pixels) {
+  void keep(int64_t position, const uint8_t* pixels) {
     int expected = kEmpty;
     if (!states_[position].compare_exchange_strong(expected, kBeingWritten)) return;
-    std::memcpy(bytes_.get() + position * bytes_each_, pixels.data(),
-                static_cast<size_t>(bytes_each_));
+    std::memcpy(bytes_.get() + position * bytes_each_, pixels, static_cast<size_t>(bytes_each_));
     states_[position].store(kThere, std::memory_order_release);
   }
 
@@ -147,19 +154,6 @@ struct Source::Impl {
                            : ceil_div(shard_size(order), options.batch_size);
   }
 
-  /// The original pixels: the set's own memory, or decoded into `decoded`.
-  View original(int64_t index, Image& decoded) const {
-    if (const uint8_t* pixels = dataset->pixels(index)) {
-      const std::vector<int64_t> shape = dataset->image_shape();
-      return {pixels, shape[1], shape[2], shape[0]};
-    }
-    decoded = dataset->image(index);
-    if (decoded.channels != channels)
-      fail(dataset->name(), fmt::format("image {} has {} channels where others have {}.", index,
-                                        decoded.channels, channels));
-    return {decoded.pixels.data(), decoded.height, decoded.width, decoded.channels};
-  }
-
   View input_view(const uint8_t* pixels) const {
     return {pixels, options.height, options.width, channels};
   }
@@ -176,20 +170,11 @@ struct Source::Impl {
   View sized(int64_t position, Image& decoded, std::vector<uint8_t>& resized) const {
     if (cache)
       if (const uint8_t* kept = cache->find(position)) return input_view(kept);
-    View view = original(indices[position], decoded);
-    if (view.height != options.height || view.width != options.width) {
-      const Box box = options.resize == "crop" ? centre_box(view, options.height, options.width)
-                                               : whole_box(view);
-      view = resized_view(view, box, resized);
-      if (cache) cache->keep(position, resized);
-    } else if (cache) {
-      cache->keep(position, decoded.pixels.empty() ? copy_of(view) : decoded.pixels);
-    }
+    const images::Fit fit = options.resize == "crop" ? images::Fit::Crop : images::Fit::Stretch;
+    const View view = images::fitted_view(images::stored_view(*dataset, indices[position], decoded),
+                                          options.height, options.width, fit, resized);
+    if (cache) cache->keep(position, view.pixels);
     return view;
-  }
-
-  std::vector<uint8_t> copy_of(const View& view) const {
-    return {view.pixels, view.pixels + bytes_each()};
   }
 
   Placement draw_placement(Rng& rng) const {
@@ -216,7 +201,7 @@ struct Source::Impl {
             static_cast<uint64_t>(indices[position]));
     View view;
     if (options.random_resized_crop) {
-      const View whole = original(indices[position], decoded);
+      const View whole = images::stored_view(*dataset, indices[position], decoded);
       view = resized_view(whole, random_box(whole, options.least_area, rng), resized);
     } else {
       view = sized(position, decoded, resized);

@@ -11,7 +11,7 @@
 #include <vector>
 
 #include "instantnet/core/config.h"
-#include "instantnet/data/dataset.h"
+#include "instantnet/images/dataset.h"
 
 namespace instantnet::data {
 
@@ -66,7 +66,7 @@ class Source {
  public:
   /// `indices` into `dataset`; all of it when empty. Error when an image shape does not suit the
   /// options.
-  Source(std::shared_ptr<const Dataset> dataset, std::vector<int64_t> indices,
+  Source(std::shared_ptr<const images::Dataset> dataset, std::vector<int64_t> indices,
          const DataOptions& options);
   ~Source();
 

@@ -7,9 +7,12 @@
 #include <utility>
 
 #include "instantnet/core/error.h"
-#include "instantnet/data/memory.h"
+#include "instantnet/images/memory.h"
 
 namespace instantnet::data {
+
+using images::Dataset;
+using images::Defaults;
 
 namespace {
 
@@ -109,7 +112,7 @@ Fields fields(DataOptions& options) {
           "generated one.");
   all.add("format", options.format,
           fmt::format("Format of the files, one of {}; auto recognises it.",
-                      fmt::join(format_names(), ", ")));
+                      fmt::join(images::format_names(), ", ")));
   all.add("batch_size", options.batch_size, "Images in a minibatch of one process.",
           {1, kMostBatch, "images"});
   all.add("threads", options.threads,
@@ -157,7 +160,8 @@ Fields fields(DataOptions& options) {
 }
 
 void check_options(const DataOptions& options) {
-  if (!is_synthetic(options.format)) check_choice("format", options.format, format_names());
+  if (!images::is_synthetic(options.format))
+    check_choice("format", options.format, images::format_names());
   check_range("batch_size", options.batch_size, 1, kMostBatch);
   check_range("threads", options.threads, 0, kMostThreads);
   if (options.limit < 0)

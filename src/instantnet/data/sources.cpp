@@ -10,6 +10,9 @@
 
 namespace instantnet::data {
 
+using images::Dataset;
+using images::Part;
+
 namespace {
 
 std::vector<int64_t> all_indices(const Dataset& dataset) {
@@ -75,9 +78,9 @@ DataOptions without_augmentation(DataOptions options) {
 
 Sources open_sources(const DataOptions& options, uint64_t seed) {
   check_options(options);
-  const OpenOptions where{options.path, options.format};
-  const std::shared_ptr<const Dataset> train = open_dataset(where, Part::Train);
-  const std::shared_ptr<const Dataset> test = open_dataset(where, Part::Test);
+  const images::OpenOptions where{options.path, options.format};
+  const std::shared_ptr<const Dataset> train = images::open_dataset(where, Part::Train);
+  const std::shared_ptr<const Dataset> test = images::open_dataset(where, Part::Test);
   check_alike(*train, *test);
   const Split parts = split_training(*train, options, seed);
   Sources sources;

@@ -16,6 +16,8 @@
 #include <vector>
 
 #include "instantnet/cli/arguments.h"
+#include "instantnet/cli/paths.h"
+#include "instantnet/cli/print.h"
 #include "instantnet/cli/torch/npy.h"
 #include "instantnet/cli/torch/scores.h"
 #include "instantnet/cli/torch/verbs.h"
@@ -102,7 +104,8 @@ uint64_t seed_of(const train::Checkpoint& checkpoint) {
 }
 
 /// The first `limit` images of a source, in its order, not augmented.
-std::shared_ptr<data::Source> part_of(const data::Source& source, data::Part part, int64_t limit) {
+std::shared_ptr<data::Source> part_of(const data::Source& source, images::Part part,
+                                      int64_t limit) {
   data::DataOptions options = source.options();
   options.augment = "none";
   options.crop_padding = options.shift = 0;
@@ -113,21 +116,21 @@ std::shared_ptr<data::Source> part_of(const data::Source& source, data::Part par
   if (limit > 0 && limit < static_cast<int64_t>(indices.size()))
     indices.resize(static_cast<size_t>(limit));
   return std::make_shared<data::Source>(
-      std::shared_ptr<const data::Dataset>(
-          data::open_dataset({source.options().path, source.options().format}, part)),
+      std::shared_ptr<const images::Dataset>(
+          images::open_dataset({source.options().path, source.options().format}, part)),
       std::move(indices), options);
 }
 
 std::shared_ptr<data::Source> source_of(const EvalVerbOptions& verb, const data::Sources& sources) {
-  if (verb.part == "test") return part_of(*sources.test, data::Part::Test, verb.limit);
-  if (verb.part == "train") return part_of(*sources.train, data::Part::Train, verb.limit);
+  if (verb.part == "test") return part_of(*sources.test, images::Part::Test, verb.limit);
+  if (verb.part == "train") return part_of(*sources.train, images::Part::Train, verb.limit);
   if (verb.part != "validation")
     fail("--part", fmt::format("'{}' is unknown{}", verb.part,
                                suggestion(verb.part, {"test", "train", "validation"})));
   if (!sources.validation)
     fail("--part",
          "the run kept no validation images aside (data.validation is 0); give test or train.");
-  return part_of(*sources.validation, data::Part::Train, verb.limit);
+  return part_of(*sources.validation, images::Part::Train, verb.limit);
 }
 
 void check_data(const data::Source& source, const NetworkSpec& spec, const std::string& path) {

@@ -10,6 +10,8 @@
 #include <vector>
 
 #include "instantnet/cli/arguments.h"
+#include "instantnet/cli/paths.h"
+#include "instantnet/cli/print.h"
 #include "instantnet/cli/torch/scores.h"
 #include "instantnet/cli/torch/verbs.h"
 #include "instantnet/core/error.h"

@@ -1,9 +1,6 @@
 #include "instantnet/cli/torch/scores.h"
 
-#include <filesystem>
 #include <utility>
-
-#include "instantnet/core/error.h"
 
 namespace instantnet::cli {
 
@@ -32,13 +29,6 @@ std::vector<std::string> width_names(const std::vector<int>& bits) {
   std::vector<std::string> names;
   for (const int one : bits) names.push_back(std::to_string(one));
   return names;
-}
-
-std::string plain_path(const std::string& path) {
-  if (path.empty()) fail("path", "is empty; give the path of a folder.");
-  std::filesystem::path plain = std::filesystem::absolute(path).lexically_normal();
-  if (!plain.has_filename()) plain = plain.parent_path();
-  return plain.string();
 }
 
 }  // namespace instantnet::cli

@@ -20,7 +20,4 @@ Tree scores_tree(const std::vector<std::string>& names, const train::Evaluation&
 /// "2", "4" of {2, 4}.
 std::vector<std::string> width_names(const std::vector<int>& bits);
 
-/// An absolute path without "." and "..", so that "." has a name.
-std::string plain_path(const std::string& path);
-
 }  // namespace instantnet::cli

@@ -7,7 +7,6 @@ namespace instantnet::cli {
 void add_torch_verbs(CLI::App& app) {
   add_train(app);
   add_eval(app);
-  add_data(app);
   add_import(app);
 }
 

@@ -12,6 +12,8 @@
 #include <string_view>
 #include <vector>
 
+#include "instantnet/cli/paths.h"
+#include "instantnet/cli/print.h"
 #include "instantnet/cli/torch/scores.h"
 #include "instantnet/cli/torch/verbs.h"
 #include "instantnet/core/config.h"

@@ -11,8 +11,6 @@ namespace instantnet::cli {
 void add_train(CLI::App& app);
 /// `instantnet eval`: a checkpoint on a test set, at every bit-width.
 void add_eval(CLI::App& app);
-/// `instantnet data check`: recognises, counts and verifies a data set.
-void add_data(CLI::App& app);
 /// `instantnet import`: a checkpoint of the InstantNet authors' PyTorch code.
 void add_import(CLI::App& app);
 

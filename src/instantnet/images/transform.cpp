@@ -1,4 +1,4 @@
-#include "instantnet/data/transform.h"
+#include "instantnet/images/transform.h"
 
 #include <algorithm>
 #include <cmath>
@@ -6,7 +6,7 @@
 
 #include "instantnet/core/error.h"
 
-namespace instantnet::data {
+namespace instantnet::images {
 
 namespace {
 
@@ -193,4 +193,4 @@ void Normaliser::write(const View& image, const Placement& placement, float* to)
       }
 }
 
-}  // namespace instantnet::data
+}  // namespace instantnet::images

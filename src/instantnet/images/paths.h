@@ -5,7 +5,7 @@
 #include <string>
 #include <system_error>
 
-namespace instantnet::data {
+namespace instantnet::images {
 
 inline bool is_file(const std::string& path) {
   std::error_code ignored;
@@ -17,4 +17,4 @@ inline bool is_folder(const std::string& path) {
   return std::filesystem::is_directory(path, ignored);
 }
 
-}  // namespace instantnet::data
+}  // namespace instantnet::images

@@ -4,9 +4,9 @@
 #include <cstdint>
 #include <string>
 
-#include "instantnet/data/dataset.h"
+#include "instantnet/images/dataset.h"
 
-namespace instantnet::data {
+namespace instantnet::images {
 
 /// What a file's header says.
 struct StoredShape {
@@ -27,4 +27,4 @@ Image decode_image(const std::string& path);
 /// Whether the name ends in .jpg, .jpeg or .png, in small or capital letters.
 bool has_image_ending(const std::string& name);
 
-}  // namespace instantnet::data
+}  // namespace instantnet::images

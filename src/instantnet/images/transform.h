@@ -7,7 +7,7 @@
 
 #include "instantnet/core/rng.h"
 
-namespace instantnet::data {
+namespace instantnet::images {
 
 /// Pixels of one image that lie somewhere else: height * width * channels, HWC.
 struct View {
@@ -60,4 +60,4 @@ class Normaliser {
   std::vector<float> tables_;  // (channels, 256)
 };
 
-}  // namespace instantnet::data
+}  // namespace instantnet::images

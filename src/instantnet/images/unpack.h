@@ -6,7 +6,7 @@
 #include <memory>
 #include <string>
 
-namespace instantnet::data {
+namespace instantnet::images {
 
 /// Reads a plain file, or a gzip file (RFC 1952, recognised by its first two bytes).
 class ByteReader {
@@ -34,4 +34,4 @@ class ByteReader {
   std::unique_ptr<Impl> impl_;
 };
 
-}  // namespace instantnet::data
+}  // namespace instantnet::images

@@ -1,11 +1,11 @@
-#include "instantnet/data/image_file.h"
+#include "instantnet/images/image_file.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "data/helpers.h"
+#include "images/helpers.h"
 
-namespace instantnet::data {
+namespace instantnet::images {
 namespace {
 
 using test::error_of;
@@ -165,4 +165,4 @@ TEST(ImageFile, AHostileSizeTakesNoMemory) {
 }
 
 }  // namespace
-}  // namespace instantnet::data
+}  // namespace instantnet::images

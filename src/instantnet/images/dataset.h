@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-namespace instantnet::data {
+namespace instantnet::images {
 
 /// One decoded image, rows of interleaved channels.
 struct Image {
@@ -97,4 +97,4 @@ struct CheckReport {
 CheckReport check_dataset(const OpenOptions& options,
                           const std::function<void(int64_t done, int64_t total)>& progress = {});
 
-}  // namespace instantnet::data
+}  // namespace instantnet::images

@@ -3,9 +3,9 @@
 
 #include <filesystem>
 
-#include "data/helpers.h"
+#include "images/helpers.h"
 
-namespace instantnet::data {
+namespace instantnet::images {
 namespace {
 
 using test::gzipped;
@@ -214,4 +214,4 @@ TEST(Idx, ALabelOutOfRangeIsNamedWithItsOffset) {
 }
 
 }  // namespace
-}  // namespace instantnet::data
+}  // namespace instantnet::images

@@ -1,4 +1,4 @@
-#include "instantnet/data/memory.h"
+#include "instantnet/images/memory.h"
 
 #include <fmt/format.h>
 
@@ -10,9 +10,9 @@
 
 #include "instantnet/core/error.h"
 #include "instantnet/core/rng.h"
-#include "instantnet/data/statistics.h"
+#include "instantnet/images/statistics.h"
 
-namespace instantnet::data {
+namespace instantnet::images {
 
 namespace {
 
@@ -259,4 +259,4 @@ void measure(Pixels& pixels) {
   pixels.defaults.deviation = sums.deviation();
 }
 
-}  // namespace instantnet::data
+}  // namespace instantnet::images

@@ -11,9 +11,9 @@
 #include <vector>
 
 #include "core/helpers.h"
-#include "instantnet/data/dataset.h"
+#include "instantnet/images/dataset.h"
 
-namespace instantnet::data::test {
+namespace instantnet::images::test {
 
 using instantnet::test::error_of;
 using instantnet::test::slurp;
@@ -131,4 +131,4 @@ inline std::string open_error(const TempFolder& folder, Part part,
   return error_of([&] { open(folder, part, format); });
 }
 
-}  // namespace instantnet::data::test
+}  // namespace instantnet::images::test

@@ -8,19 +8,20 @@
 #include <string>
 #include <vector>
 
-#include "instantnet/cli/torch/verbs.h"
+#include "instantnet/cli/print.h"
+#include "instantnet/cli/verbs.h"
 #include "instantnet/core/progress.h"
 #include "instantnet/core/tree.h"
 #include "instantnet/core/units.h"
-#include "instantnet/data/dataset.h"
+#include "instantnet/images/dataset.h"
 
 namespace instantnet::cli {
 namespace {
 
-using data::CheckReport;
+using images::CheckReport;
 
 struct DataCheckOptions {
-  data::OpenOptions open;
+  images::OpenOptions open;
   bool json = false;
 };
 
@@ -102,7 +103,7 @@ Tree report_tree(const CheckReport& report) {
 }
 
 /// Checks with a bar on standard error. The bar ends its line also when the check fails.
-CheckReport check(const data::OpenOptions& options) {
+CheckReport check(const images::OpenOptions& options) {
   PrintedProgress progress(stderr);
   bool begun = false;
   const auto tell = [&](int64_t done, int64_t total) {
@@ -111,19 +112,13 @@ CheckReport check(const data::OpenOptions& options) {
     progress.update(done);
   };
   try {
-    CheckReport report = data::check_dataset(options, tell);
+    CheckReport report = images::check_dataset(options, tell);
     progress.end();
     return report;
   } catch (...) {
     if (begun) progress.end();
     throw;
   }
-}
-
-/// Standard output, with exactly one line end at the end.
-void print(std::string text) {
-  while (text.ends_with('\n')) text.pop_back();
-  std::puts(text.c_str());
 }
 
 }  // namespace
@@ -141,12 +136,12 @@ void add_data(CLI::App& app) {
       ->required();
   check_verb
       ->add_option("--format", options->open.format,
-                   fmt::format("One of {}", fmt::join(data::format_names(), ", ")))
+                   fmt::format("One of {}", fmt::join(images::format_names(), ", ")))
       ->capture_default_str();
   check_verb->add_flag("--json", options->json, "Print JSON");
   check_verb->callback([options] {
     const CheckReport report = check(options->open);
-    print(options->json ? print_json(report_tree(report), 2) : report_text(report));
+    print_text(options->json ? print_json(report_tree(report), 2) : report_text(report));
   });
 }
 

@@ -1,4 +1,4 @@
-#include "instantnet/data/image_file.h"
+#include "instantnet/images/image_file.h"
 
 #include <fmt/format.h>
 #include <zlib.h>
@@ -14,7 +14,7 @@
 #include "instantnet/core/error.h"
 #include "instantnet/core/file.h"
 
-namespace instantnet::data {
+namespace instantnet::images {
 
 namespace {
 
@@ -251,4 +251,4 @@ bool has_image_ending(const std::string& name) {
   return ending == "jpg" || ending == "jpeg" || ending == "png";
 }
 
-}  // namespace instantnet::data
+}  // namespace instantnet::images

@@ -9,12 +9,12 @@
 
 #include "instantnet/core/error.h"
 #include "instantnet/core/file.h"
-#include "instantnet/data/formats.h"
-#include "instantnet/data/memory.h"
-#include "instantnet/data/paths.h"
-#include "instantnet/data/unpack.h"
+#include "instantnet/images/formats.h"
+#include "instantnet/images/memory.h"
+#include "instantnet/images/paths.h"
+#include "instantnet/images/unpack.h"
 
-namespace instantnet::data {
+namespace instantnet::images {
 
 namespace {
 
@@ -248,4 +248,4 @@ std::unique_ptr<Dataset> open_idx(const std::string& folder, Part part) {
   return pixels_dataset(std::move(pixels));
 }
 
-}  // namespace instantnet::data
+}  // namespace instantnet::images

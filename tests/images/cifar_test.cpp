@@ -3,9 +3,9 @@
 
 #include <filesystem>
 
-#include "data/helpers.h"
+#include "images/helpers.h"
 
-namespace instantnet::data {
+namespace instantnet::images {
 namespace {
 
 using test::cifar_records;
@@ -119,4 +119,4 @@ TEST(Cifar, BothLabelBytesOfCifar100AreChecked) {
 }
 
 }  // namespace
-}  // namespace instantnet::data
+}  // namespace instantnet::images

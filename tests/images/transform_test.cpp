@@ -1,4 +1,4 @@
-#include "instantnet/data/transform.h"
+#include "instantnet/images/transform.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -6,7 +6,7 @@
 #include <cmath>
 #include <numeric>
 
-namespace instantnet::data {
+namespace instantnet::images {
 namespace {
 
 using testing::Each;
@@ -165,4 +165,4 @@ TEST(Normaliser, AgreesWithTheDefinitionBitForBit) {
 }
 
 }  // namespace
-}  // namespace instantnet::data
+}  // namespace instantnet::images

@@ -1,4 +1,4 @@
-#include "instantnet/data/unpack.h"
+#include "instantnet/images/unpack.h"
 
 #include <fmt/format.h>
 #include <zlib.h>
@@ -10,7 +10,7 @@
 #include "instantnet/core/error.h"
 #include "instantnet/core/file.h"
 
-namespace instantnet::data {
+namespace instantnet::images {
 
 namespace {
 
@@ -117,4 +117,4 @@ uint64_t ByteReader::most_bytes() const {
   return impl_->packed ? impl_->bytes.size() * kMostExpansion : impl_->bytes.size() - impl_->next;
 }
 
-}  // namespace instantnet::data
+}  // namespace instantnet::images

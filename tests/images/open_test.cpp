@@ -3,10 +3,10 @@
 
 #include <filesystem>
 
-#include "data/helpers.h"
-#include "instantnet/data/memory.h"
+#include "images/helpers.h"
+#include "instantnet/images/memory.h"
 
-namespace instantnet::data {
+namespace instantnet::images {
 namespace {
 
 using test::error_of;
@@ -174,4 +174,4 @@ TEST(Check, FashionMnistHasItsPublishedStatistics) {
 }
 
 }  // namespace
-}  // namespace instantnet::data
+}  // namespace instantnet::images

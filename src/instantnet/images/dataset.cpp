@@ -1,9 +1,9 @@
-#include "instantnet/data/dataset.h"
+#include "instantnet/images/dataset.h"
 
-namespace instantnet::data {
+namespace instantnet::images {
 
 const uint8_t* Dataset::pixels(int64_t) const { return nullptr; }
 
 std::string Dataset::differing_sizes() const { return {}; }
 
-}  // namespace instantnet::data
+}  // namespace instantnet::images

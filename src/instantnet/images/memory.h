@@ -7,9 +7,9 @@
 #include <string>
 #include <vector>
 
-#include "instantnet/data/dataset.h"
+#include "instantnet/images/dataset.h"
 
-namespace instantnet::data {
+namespace instantnet::images {
 
 /// Images of equal size and depth in one block of memory: what IDX, CIFAR and generated sets
 /// become.
@@ -49,4 +49,4 @@ bool is_synthetic(const std::string& text);
 /// is not such a description.
 std::unique_ptr<Dataset> open_synthetic(const std::string& text, Part part);
 
-}  // namespace instantnet::data
+}  // namespace instantnet::images

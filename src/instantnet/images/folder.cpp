@@ -12,11 +12,11 @@
 
 #include "instantnet/core/error.h"
 #include "instantnet/core/file.h"
-#include "instantnet/data/formats.h"
-#include "instantnet/data/image_file.h"
-#include "instantnet/data/paths.h"
+#include "instantnet/images/formats.h"
+#include "instantnet/images/image_file.h"
+#include "instantnet/images/paths.h"
 
-namespace instantnet::data {
+namespace instantnet::images {
 
 namespace {
 
@@ -241,4 +241,4 @@ std::unique_ptr<Dataset> open_folder(const std::string& folder, Part part) {
                                          names_of_classes(folder, std::move(classes)));
 }
 
-}  // namespace instantnet::data
+}  // namespace instantnet::images

@@ -3,9 +3,9 @@
 
 #include <filesystem>
 
-#include "data/helpers.h"
+#include "images/helpers.h"
 
-namespace instantnet::data {
+namespace instantnet::images {
 namespace {
 
 using test::open;
@@ -167,4 +167,4 @@ TEST(Folder, TheSampleOfTinyImageNetIsReadWhole) {
 }
 
 }  // namespace
-}  // namespace instantnet::data
+}  // namespace instantnet::images

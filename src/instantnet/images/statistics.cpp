@@ -1,11 +1,11 @@
-#include "instantnet/data/statistics.h"
+#include "instantnet/images/statistics.h"
 
 #include <algorithm>
 #include <cmath>
 
 #include "instantnet/core/error.h"
 
-namespace instantnet::data {
+namespace instantnet::images {
 
 ChannelSums::ChannelSums(int64_t channels)
     : sums_(static_cast<size_t>(channels)), squares_(static_cast<size_t>(channels)) {}
@@ -40,4 +40,4 @@ std::vector<double> ChannelSums::deviation() const {
   return result;
 }
 
-}  // namespace instantnet::data
+}  // namespace instantnet::images

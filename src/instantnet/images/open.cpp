@@ -5,12 +5,12 @@
 #include <filesystem>
 
 #include "instantnet/core/error.h"
-#include "instantnet/data/dataset.h"
-#include "instantnet/data/formats.h"
-#include "instantnet/data/memory.h"
-#include "instantnet/data/paths.h"
+#include "instantnet/images/dataset.h"
+#include "instantnet/images/formats.h"
+#include "instantnet/images/memory.h"
+#include "instantnet/images/paths.h"
 
-namespace instantnet::data {
+namespace instantnet::images {
 
 namespace {
 
@@ -92,4 +92,4 @@ std::unique_ptr<Dataset> open_dataset(const OpenOptions& options, Part part) {
   return open_folder(folder, part);
 }
 
-}  // namespace instantnet::data
+}  // namespace instantnet::images

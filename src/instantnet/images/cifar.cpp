@@ -5,11 +5,11 @@
 
 #include "instantnet/core/error.h"
 #include "instantnet/core/file.h"
-#include "instantnet/data/formats.h"
-#include "instantnet/data/memory.h"
-#include "instantnet/data/paths.h"
+#include "instantnet/images/formats.h"
+#include "instantnet/images/memory.h"
+#include "instantnet/images/paths.h"
 
-namespace instantnet::data {
+namespace instantnet::images {
 
 namespace {
 
@@ -189,4 +189,4 @@ std::unique_ptr<Dataset> open_cifar100(const std::string& folder, Part part, boo
               {});
 }
 
-}  // namespace instantnet::data
+}  // namespace instantnet::images

@@ -4,9 +4,9 @@
 #include <memory>
 #include <string>
 
-#include "instantnet/data/dataset.h"
+#include "instantnet/images/dataset.h"
 
-namespace instantnet::data {
+namespace instantnet::images {
 
 /// MNIST's IDX files: {train,t10k}-{images-idx3,labels-idx1}-ubyte, '.' for the second
 /// '-' too, plain or with .gz.
@@ -28,4 +28,4 @@ std::unique_ptr<Dataset> open_cifar100(const std::string& folder, Part part, boo
 bool looks_like_folder(const std::string& folder);
 std::unique_ptr<Dataset> open_folder(const std::string& folder, Part part);
 
-}  // namespace instantnet::data
+}  // namespace instantnet::images

@@ -2,10 +2,10 @@
 #include <algorithm>
 #include <memory>
 
-#include "instantnet/data/dataset.h"
-#include "instantnet/data/statistics.h"
+#include "instantnet/images/dataset.h"
+#include "instantnet/images/statistics.h"
 
-namespace instantnet::data {
+namespace instantnet::images {
 
 namespace {
 
@@ -62,4 +62,4 @@ CheckReport check_dataset(const OpenOptions& options,
   return report;
 }
 
-}  // namespace instantnet::data
+}  // namespace instantnet::images

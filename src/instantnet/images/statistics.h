@@ -5,7 +5,7 @@
 #include <span>
 #include <vector>
 
-namespace instantnet::data {
+namespace instantnet::images {
 
 /// Sums per channel over interleaved values. Exact up to 2^64 / 255^2 values a channel.
 class ChannelSums {
@@ -22,4 +22,4 @@ class ChannelSums {
   uint64_t pixels_ = 0;
 };
 
-}  // namespace instantnet::data
+}  // namespace instantnet::images
