@@ -43,7 +43,9 @@ TEST(Program, NamesTheNearestVerbOrAllOfThem) {
   EXPECT_EQ(complaint_of({"zo"}), "instantnet: unknown verb 'zo', did you mean 'zoo'?\n");
   EXPECT_EQ(complaint_of({"tarin", "--help"}),
             "instantnet: unknown verb 'tarin', did you mean 'train'?\n");
-  const std::string known = "zoo, map, cost, accelerators, export, data, train, eval, import";
+  const std::string known =
+      "zoo, map, cost, accelerators, export, inspect, infer, bench, data, train, eval, freeze, "
+      "import";
   EXPECT_EQ(complaint_of({"serve"}),
             "instantnet: unknown verb 'serve'; known are " + known + ".\n");
   EXPECT_EQ(complaint_of({}),
@@ -53,7 +55,7 @@ TEST(Program, NamesTheNearestVerbOrAllOfThem) {
 TEST(Program, WithoutLibtorchSaysHowToGetTheVerbsThatNeedIt) {
   if (output_of({"--help"}).find("needs a program built with libtorch") == std::string::npos)
     GTEST_SKIP() << "this program was built with libtorch";
-  for (const char* verb : {"train", "eval", "import"})
+  for (const char* verb : {"train", "eval", "freeze", "import"})
     EXPECT_EQ(complaint_of({verb, "x", "-c", "y", "--set", "a=b"}),
               std::string("instantnet: ") + verb +
                   ": this program was built without libtorch; install libtorch-dev, then build "

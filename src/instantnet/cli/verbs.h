@@ -20,10 +20,16 @@ void add_map(CLI::App& app);
 void add_export(CLI::App& app);
 /// `instantnet data check`: recognises, counts and verifies a data set.
 void add_data(CLI::App& app);
+/// `instantnet inspect`: what a frozen network holds.
+void add_inspect(CLI::App& app);
+/// `instantnet infer`: a frozen network on an image or a data set.
+void add_infer(CLI::App& app);
+/// `instantnet bench`: latency and switches of a frozen network.
+void add_bench(CLI::App& app);
 
 /// All verbs that need no torch.
 void add_torch_free_verbs(CLI::App& app);
-/// train, eval, import; without torch, verbs that say how to get them.
+/// train, eval, freeze, import; without torch, verbs that say how to get them.
 void add_torch_verbs(CLI::App& app);
 
 }  // namespace instantnet::cli

@@ -11,6 +11,9 @@ void add_torch_free_verbs(CLI::App& app) {
   add_cost(app);
   add_accelerators(app);
   add_export(app);
+  add_inspect(app);
+  add_infer(app);
+  add_bench(app);
   add_data(app);
 }
 

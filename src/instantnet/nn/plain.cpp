@@ -5,8 +5,10 @@
 
 #include <map>
 #include <string>
+#include <utility>
 
 #include "instantnet/nn/executor.h"
+#include "instantnet/nn/observed.h"
 #include "instantnet/nn/plain_node.h"
 #include "instantnet/nn/ranges.h"
 
@@ -32,7 +34,8 @@ InputFacts facts_of(const at::Tensor& x, const Layer& layer, BatchFacts needed) 
 
 class PlainExecutor : public Executor {
  public:
-  PlainExecutor(SwitchableModel& model, int threads) : model_(model), threads_(threads) {}
+  PlainExecutor(SwitchableModel& model, int threads, LayerObserver observer)
+      : model_(model), threads_(threads), observer_(std::move(observer)) {}
 
   void begin(const at::Tensor& images) override {
     images_ = images.to(torch::Device(model_.device()));
@@ -49,11 +52,15 @@ class PlainExecutor : public Executor {
     size_t layer = 0;
     for (size_t i = 0; i < model_.spec().nodes.size(); ++i) {
       const Node& node = model_.spec().nodes[i];
-      const bool computes = node.op == Op::Conv || node.op == Op::Linear;
-      values[node.name] = computes ? run_layer(model_.layers()[layer], node,
-                                               values.at(node.inputs[0]), precisions[layer], mode)
-                                   : run_node(node, i, values, mode);
-      if (computes) ++layer;
+      at::Tensor& value = values[node.name];
+      if (node.op != Op::Conv && node.op != Op::Linear) {
+        value = run_node(node, i, values, mode);
+        continue;
+      }
+      const at::Tensor& input = values.at(node.inputs[0]);
+      value = run_layer(model_.layers()[layer], node, input, precisions[layer], mode);
+      if (observer_) observer_(layer, input.detach(), value.detach());
+      ++layer;
     }
     logits_ = values.at(model_.spec().nodes.back().name);
     return logits_.detach();
@@ -120,6 +127,7 @@ class PlainExecutor : public Executor {
 
   SwitchableModel& model_;
   int threads_;
+  LayerObserver observer_;
   at::Tensor images_, logits_;
   double calibration_momentum_ = 0.1;
   uint64_t noise_seed_ = 0;
@@ -128,7 +136,12 @@ class PlainExecutor : public Executor {
 }  // namespace
 
 std::unique_ptr<Executor> make_plain_executor(SwitchableModel& model, int threads) {
-  return std::make_unique<PlainExecutor>(model, threads);
+  return std::make_unique<PlainExecutor>(model, threads, LayerObserver());
+}
+
+std::unique_ptr<Executor> make_observed_executor(SwitchableModel& model, int threads,
+                                                 LayerObserver observer) {
+  return std::make_unique<PlainExecutor>(model, threads, std::move(observer));
 }
 
 }  // namespace instantnet::nn

@@ -26,6 +26,7 @@ void add_missing(CLI::App& app, const std::string& name, const std::string& does
 void add_torch_verbs(CLI::App& app) {
   add_missing(app, "train", "Train one set of weights for several bit-widths");
   add_missing(app, "eval", "Measure the accuracy of a checkpoint at each bit-width");
+  add_missing(app, "freeze", "Turn a checkpoint into one file of integers");
   add_missing(app, "import", "Read a checkpoint of the authors' PyTorch code");
 }
 

@@ -7,6 +7,7 @@ namespace instantnet::cli {
 void add_torch_verbs(CLI::App& app) {
   add_train(app);
   add_eval(app);
+  add_freeze(app);
   add_import(app);
 }
 

@@ -11,6 +11,8 @@ namespace instantnet::cli {
 void add_train(CLI::App& app);
 /// `instantnet eval`: a checkpoint on a test set, at every bit-width.
 void add_eval(CLI::App& app);
+/// `instantnet freeze`: a checkpoint as one file of integers.
+void add_freeze(CLI::App& app);
 /// `instantnet import`: a checkpoint of the InstantNet authors' PyTorch code.
 void add_import(CLI::App& app);
 
