@@ -44,6 +44,7 @@ void for_each_index(int64_t count, int threads, Progress& progress,
     run(0);
   }
   if (error) std::rethrow_exception(error);
+  progress.update(count);
 }
 
 bool is_float(const FrozenSetting& setting) { return setting.precisions.front().weight == 32; }
