@@ -73,13 +73,8 @@ at::Tensor on_grid(const IntLayer& layer, const LayerWidth& width, const at::Ten
 }
 
 /// What the frozen layer gives for real inputs at one width of the network.
-struct Reading {
-  at::Tensor value;
-  at::Tensor magnitude;  // the same sum of absolute values: what rounding is relative to
-};
-
-Reading read_layer(const IntModel& model, size_t index, const at::Tensor& like,
-                   const at::Tensor& input, size_t width) {
+at::Tensor read_layer(const IntModel& model, size_t index, const at::Tensor& like,
+                      const at::Tensor& input, size_t width) {
   const IntLayer& layer = model.layers[index];
   const Node* node = nullptr;
   for (const Node& one : model.spec.nodes)
@@ -88,25 +83,20 @@ Reading read_layer(const IntModel& model, size_t index, const at::Tensor& like,
   const int bits = node->bits == 0 ? network : node->bits == 32 ? 16 : node->bits;
   const at::Tensor x = on_grid(layer, layer.widths[width], input.to(at::kDouble), bits);
   const at::Tensor weights = weights_of(model, layer, like, node->groups, bits);
-  const auto sum = [&](const at::Tensor& a, const at::Tensor& w) {
-    return node->op == Op::Linear
-               ? at::linear(a, w)
-               : at::conv2d(a, w, {}, {node->stride, node->stride}, {node->padding, node->padding},
-                            {node->dilation, node->dilation}, node->groups);
-  };
-  const at::Tensor scale = doubles(layer.widths[width].scale);
-  const at::Tensor plain = sum(x, weights), absolute = sum(x.abs(), weights.abs());
-  const at::Tensor y = plain * along(scale, 1, plain.dim()) +
-                       along(doubles(layer.widths[width].shift), 1, plain.dim());
-  return {nn::activate(y, node->activation), absolute * along(scale.abs(), 1, plain.dim())};
+  const at::Tensor sum =
+      node->op == Op::Linear
+          ? at::linear(x, weights)
+          : at::conv2d(x, weights, {}, {node->stride, node->stride}, {node->padding, node->padding},
+                       {node->dilation, node->dilation}, node->groups);
+  const at::Tensor y = sum * along(doubles(layer.widths[width].scale), 1, sum.dim()) +
+                       along(doubles(layer.widths[width].shift), 1, sum.dim());
+  return nn::activate(y, node->activation);
 }
 
-/// The share of a layer's outputs further apart than 2e-4 root mean squares of the output and 16
-/// roundings of float32: a batch norm over a channel that hardly varies makes those large.
-double share_apart(const Reading& a, const at::Tensor& b) {
+/// The share of a layer's outputs further apart than `tolerance` root mean squares of the output.
+double share_apart(const at::Tensor& a, const at::Tensor& b, double tolerance) {
   const double scale = b.to(at::kDouble).square().mean().sqrt().item<double>() + 1e-12;
-  const at::Tensor allowed = a.magnitude * std::ldexp(16.0, -24) + 2e-4 * scale;
-  return (a.value - b.to(at::kDouble)).abs().gt(allowed).to(at::kDouble).mean().item<double>();
+  return (a - b.to(at::kDouble)).abs().gt(tolerance * scale).to(at::kDouble).mean().item<double>();
 }
 
 struct Case {
@@ -149,9 +139,12 @@ TEST(FrozenLayer, GivesWhatTheTrainersLayerGivesForTheSameInput) {
     size_t width = 0;
     const auto executor = nn::make_observed_executor(
         model, 1, [&](size_t layer, const at::Tensor& input, const at::Tensor& output) {
-          const Reading read = read_layer(made, layer, model.layers()[layer].weight, input, width);
-          // Inputs that float32 puts on the other side of a rounding border are few.
-          EXPECT_LE(share_apart(read, output), 0.01)
+          const at::Tensor read =
+              read_layer(made, layer, model.layers()[layer].weight, input, width);
+          // Inputs that float32 puts on the other side of a rounding border are few. Layers kept
+          // at 32 bits become 16-bit codes: half a step of each input and weight.
+          const bool kept = made.layers[layer].master_bits == 16 && one.bits.back() < 16;
+          EXPECT_LE(share_apart(read, output, kept ? 1e-3 : 2e-4), 0.01)
               << one.name << ", layer " << made.layers[layer].node << " at "
               << made.layers[layer].widths[width].bits << " bits";
         });
