@@ -52,6 +52,38 @@ int32_t pixel_sum(const View& input, const std::byte* arena, int y, int x, int f
   return sum_of_bytes(codes, count);
 }
 
+/// Sums of `count` pixels of `channels` bytes each, a multiple of 16, one behind the other.
+void sum_pixels(const uint8_t* codes, int channels, int count, int32_t* sums) {
+  const int pieces = channels / 16;
+  const __m512i zero = _mm512_setzero_si512();
+  const __m512i evens = _mm512_setr_epi64(0, 2, 4, 6, 0, 2, 4, 6);
+  int x = 0;
+  for (; x + 4 <= count; x += 4, codes += 4 * channels) {
+    __m512i halves = zero;  // two 64-bit sums a pixel
+    for (int piece = 0; piece < pieces; ++piece) {
+      const uint8_t* at = codes + 16 * piece;
+      const auto piece_of = [&](int pixel) {
+        return _mm_loadu_si128(reinterpret_cast<const __m128i*>(at + pixel * channels));
+      };
+      __m512i four = _mm512_castsi128_si512(piece_of(0));
+      four = _mm512_inserti32x4(four, piece_of(1), 1);
+      four = _mm512_inserti32x4(four, piece_of(2), 2);
+      four = _mm512_inserti32x4(four, piece_of(3), 3);
+      halves = _mm512_add_epi64(halves, _mm512_sad_epu8(four, zero));
+    }
+    const __m512i both = _mm512_add_epi64(halves, _mm512_shuffle_epi32(halves, _MM_PERM_BADC));
+    const __m256i narrow = _mm512_cvtepi64_epi32(_mm512_permutexvar_epi64(evens, both));
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(sums + x), _mm256_castsi256_si128(narrow));
+  }
+  for (; x < count; ++x, codes += channels) sums[x] = sum_of_bytes(codes, channels);
+}
+
+/// Whether a row of pixels is one run of bytes that sum_pixels takes.
+bool contiguous(const ConvShape& shape, const View& input) {
+  return input.element == Element::U8 && input.pixel_stride == shape.channels &&
+         shape.groups == 1 && shape.channels % 16 == 0;
+}
+
 }  // namespace
 
 BoxSums sum_boxes(const ConvProblem& problem, const View& input, const Part& part, int group,
@@ -66,10 +98,17 @@ BoxSums sum_boxes(const ConvProblem& problem, const View& input, const Part& par
   const int last =
       std::min((part.row_end - 1) * shape.stride + (shape.kernel_height - 1) * shape.dilation,
                shape.height + 2 * shape.padding - 1);
-  for (int y = first; y <= last; ++y)
+  const bool runs = contiguous(shape, input);
+  for (int y = first; y <= last; ++y) {
+    if (runs) {
+      sum_pixels(input.pixel<uint8_t>(arena, y - shape.padding, -shape.padding), channels, columns,
+                 pixels + int64_t{y} * columns);
+      continue;
+    }
     for (int x = 0; x < columns; ++x)
       pixels[int64_t{y} * columns + x] =
           pixel_sum(input, arena, y - shape.padding, x - shape.padding, group * channels, channels);
+  }
   for (int y = part.row_begin; y < part.row_end; ++y) {
     const int32_t* row = pixels + int64_t{y} * shape.stride * columns;
     std::fill_n(column_sums, columns, 0);

@@ -76,39 +76,6 @@ size_t dense_packed_bytes(const ConvProblem& problem) {
          static_cast<size_t>(problem.shape.groups * layout.blocks * 64) * sizeof(int64_t);
 }
 
-void dense_pack(const ConvProblem& problem, const WeightSource& weights, std::byte* packed) {
-  const ConvShape& shape = problem.shape;
-  const bool bytes = takes_bytes(problem);
-  const int step = channels_a_step(problem), width = bytes ? 1 : 2;
-  const GroupLayout layout = group_layout(shape, step);
-  const WeightForm form = weight_form(problem.lattice, problem.weight_bits, bytes ? 8 : 16);
-  std::memset(packed, 0, dense_packed_bytes(problem));
-  auto* corrections = reinterpret_cast<int64_t*>(packed + shape.groups * layout.group_bytes());
-  std::vector<uint16_t> codes(static_cast<size_t>(shape.taps()));
-  const int channels = shape.group_channels();
-  for (int k = 0; k < shape.out_channels; ++k) {
-    weights.narrow(problem.weight_bits, k * shape.taps(), shape.taps(), codes.data());
-    const int group = k / layout.out, inside = k % layout.out, block = inside / 64;
-    const int vectors = (std::min(64, layout.out - block * 64) + kLanes - 1) / kLanes;
-    const int vector = inside % 64 / kLanes, lane = inside % kLanes;
-    std::byte* to = packed + group * layout.group_bytes() + block * layout.block_bytes;
-    int64_t sum = 0;
-    for (int tap = 0; tap < layout.taps; ++tap)
-      for (int c = 0; c < channels; ++c) {
-        const int code = codes[static_cast<size_t>(tap * channels + c)];
-        const int number = packed_weight(form, problem.lattice, problem.weight_bits, code);
-        const int64_t register_at = (int64_t{tap} * layout.steps + c / step) * vectors + vector;
-        std::byte* at = to + register_at * 64 + lane * 4 + c % step * width;
-        if (bytes)
-          *reinterpret_cast<int8_t*>(at) = static_cast<int8_t>(number);
-        else
-          *reinterpret_cast<int16_t*>(at) = static_cast<int16_t>(number);
-        sum += whole_weight(problem.lattice, problem.weight_bits, code);
-      }
-    corrections[(group * layout.blocks + block) * 64 + inside % 64] = -problem.input.zero * sum;
-  }
-}
-
 size_t dense_scratch_bytes(const ConvProblem& problem) {
   size_t bytes = needs_box(problem) ? box_scratch_bytes(problem.shape) : 0;
   if (widens(problem)) bytes += static_cast<size_t>(wide_image(problem.shape).bytes);
@@ -116,6 +83,116 @@ size_t dense_scratch_bytes(const ConvProblem& problem) {
 }
 
 INSTANTNET_AVX512_BEGIN
+
+namespace {
+
+// ---- Packing.
+
+/// 16 rows of 16 numbers of 32 bits, turned.
+inline void transpose(__m512i* rows) {
+  __m512i a[kLanes], b[kLanes];
+  INSTANTNET_UNROLL
+  for (int i = 0; i < kLanes; i += 2) {
+    a[i] = _mm512_unpacklo_epi32(rows[i], rows[i + 1]);
+    a[i + 1] = _mm512_unpackhi_epi32(rows[i], rows[i + 1]);
+  }
+  INSTANTNET_UNROLL
+  for (int i = 0; i < kLanes; i += 4) {
+    b[i] = _mm512_unpacklo_epi64(a[i], a[i + 2]);
+    b[i + 1] = _mm512_unpackhi_epi64(a[i], a[i + 2]);
+    b[i + 2] = _mm512_unpacklo_epi64(a[i + 1], a[i + 3]);
+    b[i + 3] = _mm512_unpackhi_epi64(a[i + 1], a[i + 3]);
+  }
+  // b[4 j + i]: column 4 lane + i of rows 4 j .. 4 j + 3.
+  INSTANTNET_UNROLL
+  for (int i = 0; i < 4; ++i) {
+    const __m512i low = _mm512_shuffle_i32x4(b[i], b[4 + i], 0x88);
+    const __m512i low_odd = _mm512_shuffle_i32x4(b[i], b[4 + i], 0xDD);
+    const __m512i high = _mm512_shuffle_i32x4(b[8 + i], b[12 + i], 0x88);
+    const __m512i high_odd = _mm512_shuffle_i32x4(b[8 + i], b[12 + i], 0xDD);
+    rows[i] = _mm512_shuffle_i32x4(low, high, 0x88);
+    rows[8 + i] = _mm512_shuffle_i32x4(low, high, 0xDD);
+    rows[4 + i] = _mm512_shuffle_i32x4(low_odd, high_odd, 0x88);
+    rows[12 + i] = _mm512_shuffle_i32x4(low_odd, high_odd, 0xDD);
+  }
+}
+
+/// Narrow codes to packed numbers, as they lie in a register's 32 bits: `count` of them, of one
+/// byte each or of two. Returns the sum of the codes.
+int64_t pack_row(const WeightForm& form, const ConvProblem& problem, const uint16_t* codes,
+                 int count, bool bytes, std::byte* to) {
+  const bool centred = form.needs_box() || problem.lattice == Lattice::Sbm;
+  const __m512i offset = _mm512_set1_epi16(
+      static_cast<int16_t>(centred ? -form.half : 1 - (1 << problem.weight_bits)));
+  const __m128i places = _mm_cvtsi32_si128(centred ? 0 : 1);
+  const __m512i low_bytes = _mm512_set1_epi16(0xFF), zero = _mm512_setzero_si512();
+  __m512i low_sums = zero, high_sums = zero;
+  constexpr int kEach = 32;
+  for (int i = 0; i < count; i += kEach) {
+    const __mmask32 lanes = count - i >= kEach ? ~__mmask32{0} : (__mmask32{1} << (count - i)) - 1;
+    const __m512i code = _mm512_maskz_loadu_epi16(lanes, codes + i);
+    low_sums = _mm512_add_epi64(low_sums, _mm512_sad_epu8(_mm512_and_si512(code, low_bytes), zero));
+    high_sums = _mm512_add_epi64(high_sums, _mm512_sad_epu8(_mm512_srli_epi16(code, 8), zero));
+    const __m512i number = _mm512_add_epi16(_mm512_sll_epi16(code, places), offset);
+    if (bytes)
+      _mm256_mask_storeu_epi8(to + i, lanes, _mm512_cvtepi16_epi8(number));
+    else
+      _mm512_mask_storeu_epi16(to + 2 * i, lanes, number);
+  }
+  return _mm512_reduce_add_epi64(low_sums) + 256 * _mm512_reduce_add_epi64(high_sums);
+}
+
+}  // namespace
+
+void dense_pack(const ConvProblem& problem, const WeightSource& weights, std::byte* packed) {
+  const ConvShape& shape = problem.shape;
+  const bool bytes = takes_bytes(problem);
+  const int step = channels_a_step(problem);
+  const GroupLayout layout = group_layout(shape, step);
+  const WeightForm form = weight_form(problem.lattice, problem.weight_bits, bytes ? 8 : 16);
+  const int channels = shape.group_channels();
+  const int numbers = layout.taps * layout.steps;  // registers of a vector, of 32 bits a lane
+  const int64_t row_bytes = (int64_t{4} * numbers + 63) / 64 * 64;
+  const bool nested = problem.lattice == Lattice::Nested;
+  auto* corrections = reinterpret_cast<int64_t*>(packed + shape.groups * layout.group_bytes());
+  std::fill_n(corrections, int64_t{shape.groups} * layout.blocks * 64, 0);
+  std::vector<uint16_t> codes(static_cast<size_t>(shape.taps()));
+  std::vector<std::byte> rows(static_cast<size_t>(kLanes * row_bytes));
+  for (int group = 0; group < shape.groups; ++group)
+    for (int first = 0; first < layout.out; first += kLanes) {
+      const int count = std::min(kLanes, layout.out - first), block = first / 64;
+      // Lanes without a channel, and what fills up a step, are zeros.
+      if (count < kLanes || channels % step != 0) std::fill(rows.begin(), rows.end(), std::byte{0});
+      for (int lane = 0; lane < count; ++lane) {
+        const int64_t k = int64_t{group} * layout.out + first + lane;
+        weights.narrow(problem.weight_bits, k * shape.taps(), shape.taps(), codes.data());
+        std::byte* row = rows.data() + lane * row_bytes;
+        int64_t sum = 0;
+        if (channels % step == 0) {
+          sum = pack_row(form, problem, codes.data(), layout.taps * channels, bytes, row);
+        } else {
+          for (int tap = 0; tap < layout.taps; ++tap)
+            sum += pack_row(form, problem, codes.data() + tap * channels, channels, bytes,
+                            row + int64_t{4} * tap * layout.steps);
+        }
+        if (nested) sum = 2 * sum + shape.taps() * (1 - (int64_t{1} << problem.weight_bits));
+        corrections[(group * layout.blocks + block) * 64 + first % 64 + lane] =
+            -problem.input.zero * sum;
+      }
+      const int vectors = (std::min(64, layout.out - block * 64) + kLanes - 1) / kLanes;
+      std::byte* to = packed + group * layout.group_bytes() + block * layout.block_bytes +
+                      first % 64 / kLanes * 64;
+      for (int at = 0; at < numbers; at += kLanes) {
+        __m512i lines[kLanes];
+        INSTANTNET_UNROLL
+        for (int i = 0; i < kLanes; ++i)
+          lines[i] = _mm512_loadu_si512(rows.data() + i * row_bytes + int64_t{4} * at);
+        transpose(lines);
+        for (int i = 0; i < std::min(kLanes, numbers - at); ++i)
+          _mm512_store_si512(to + int64_t{64} * vectors * (at + i), lines[i]);
+      }
+    }
+}
 
 namespace {
 

@@ -4,6 +4,7 @@
 #include "instantnet/runtime/avx512_combine.h"
 #include "instantnet/runtime/avx512_dense.h"
 #include "instantnet/runtime/avx512_depthwise.h"
+#include "instantnet/runtime/avx512_float.h"
 
 namespace instantnet::runtime {
 
@@ -70,6 +71,12 @@ class Avx512Kernels : public Kernels {
         break;
     }
     Kernels::convolve(problem, call, part, memory);
+  }
+
+  void float_convolve(const ConvShape& shape, const FloatCall& call, const Part& part,
+                      const Memory& memory) const override {
+    if (avx512::takes_float(shape)) return avx512::float_convolve(shape, call, part, memory.arena);
+    Kernels::float_convolve(shape, call, part, memory);
   }
 
   void combine(const CombineCall& call, const Part& part, std::byte* arena) const override {
