@@ -1,4 +1,4 @@
-// Writes a small random model: make_model FILE.spnet
+// Writes a random model: make_model FILE.spnet [NETWORK], a network of the zoo (default resnet8).
 #include <cstdio>
 
 #include "instantnet/core/error.h"
@@ -6,12 +6,13 @@
 #include "runtime/random_model.h"
 
 int main(int argc, char** argv) {
-  if (argc != 2) return 2;
+  if (argc != 2 && argc != 3) return 2;
   try {
     instantnet::runtime::RandomModelOptions options;
     options.bits = {2, 4, 8, 12, 16};
     options.floats = true;
-    write_model(instantnet::runtime::random_model(instantnet::zoo_network("resnet8"), 1, options),
+    write_model(instantnet::runtime::random_model(
+                    instantnet::zoo_network(argc == 3 ? argv[2] : "resnet8"), 1, options),
                 argv[1]);
     return 0;
   } catch (const instantnet::Error& error) {

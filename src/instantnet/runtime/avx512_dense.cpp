@@ -117,25 +117,48 @@ inline void transpose(__m512i* rows) {
   }
 }
 
-/// Narrow codes to packed numbers, as they lie in a register's 32 bits: `count` of them, of one
-/// byte each or of two. Returns the sum of the codes.
+/// WeightSource::narrow of the sbm lattice, 16 at a time; `codes` has room for a multiple of 16.
+void divide_row(const WeightSource& weights, int bits, int64_t first, int64_t count,
+                uint16_t* codes) {
+  const int master = weights.master_bits;
+  const __m512i largest = _mm512_set1_epi32((1 << bits) - 1);
+  const __m512i half = _mm512_set1_epi32(((1 << master) - 2) / 2), one = _mm512_set1_epi32(1);
+  const __m128i places = _mm_cvtsi32_si128(master);
+  for (int64_t i = 0; i < count; i += kLanes) {
+    const __mmask16 lanes = first_lanes(static_cast<int>(std::min<int64_t>(kLanes, count - i)));
+    const __m512i from =
+        _mm512_cvtepu16_epi32(_mm256_maskz_loadu_epi16(lanes, weights.master + first + i));
+    const __m512i v = _mm512_add_epi32(_mm512_mullo_epi32(from, largest), half);
+    const __m512i quotient = _mm512_srl_epi32(
+        _mm512_add_epi32(_mm512_add_epi32(v, _mm512_srl_epi32(v, places)), one), places);
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(codes + i), _mm512_cvtepi32_epi16(quotient));
+  }
+}
+
+/// Codes shifted right by `narrower` to packed numbers, as they lie in a register's 32 bits:
+/// `count` of them, of one byte each or of two. Returns the sum of the shifted codes.
 int64_t pack_row(const WeightForm& form, const ConvProblem& problem, const uint16_t* codes,
-                 int count, bool bytes, std::byte* to) {
+                 int narrower, int count, bool bytes, std::byte* to) {
   const bool centred = form.needs_box() || problem.lattice == Lattice::Sbm;
   const __m512i offset = _mm512_set1_epi16(
       static_cast<int16_t>(centred ? -form.half : 1 - (1 << problem.weight_bits)));
-  const __m128i places = _mm_cvtsi32_si128(centred ? 0 : 1);
+  const __m128i places = _mm_cvtsi32_si128(centred ? 0 : 1), right = _mm_cvtsi32_si128(narrower);
   const __m512i low_bytes = _mm512_set1_epi16(0xFF), zero = _mm512_setzero_si512();
   __m512i low_sums = zero, high_sums = zero;
   constexpr int kEach = 32;
   for (int i = 0; i < count; i += kEach) {
     const __mmask32 lanes = count - i >= kEach ? ~__mmask32{0} : (__mmask32{1} << (count - i)) - 1;
-    const __m512i code = _mm512_maskz_loadu_epi16(lanes, codes + i);
+    const __m512i code = _mm512_srl_epi16(_mm512_maskz_loadu_epi16(lanes, codes + i), right);
     low_sums = _mm512_add_epi64(low_sums, _mm512_sad_epu8(_mm512_and_si512(code, low_bytes), zero));
     high_sums = _mm512_add_epi64(high_sums, _mm512_sad_epu8(_mm512_srli_epi16(code, 8), zero));
     const __m512i number = _mm512_add_epi16(_mm512_sll_epi16(code, places), offset);
-    if (bytes)
+    // Stores with a mask take many times as long as those without.
+    if (bytes && count - i >= kEach)
+      _mm256_storeu_si256(reinterpret_cast<__m256i*>(to + i), _mm512_cvtepi16_epi8(number));
+    else if (bytes)
       _mm256_mask_storeu_epi8(to + i, lanes, _mm512_cvtepi16_epi8(number));
+    else if (count - i >= kEach)
+      _mm512_storeu_si512(to + 2 * i, number);
     else
       _mm512_mask_storeu_epi16(to + 2 * i, lanes, number);
   }
@@ -153,10 +176,12 @@ void dense_pack(const ConvProblem& problem, const WeightSource& weights, std::by
   const int channels = shape.group_channels();
   const int numbers = layout.taps * layout.steps;  // registers of a vector, of 32 bits a lane
   const int64_t row_bytes = (int64_t{4} * numbers + 63) / 64 * 64;
+  // Nested codes are shifted as they are packed; rounding division has a loop of its own.
   const bool nested = problem.lattice == Lattice::Nested;
+  const int narrower = nested ? weights.master_bits - problem.weight_bits : 0;
   auto* corrections = reinterpret_cast<int64_t*>(packed + shape.groups * layout.group_bytes());
   std::fill_n(corrections, int64_t{shape.groups} * layout.blocks * 64, 0);
-  std::vector<uint16_t> codes(static_cast<size_t>(shape.taps()));
+  std::vector<uint16_t> codes(static_cast<size_t>(shape.taps() + kLanes));
   std::vector<std::byte> rows(static_cast<size_t>(kLanes * row_bytes));
   for (int group = 0; group < shape.groups; ++group)
     for (int first = 0; first < layout.out; first += kLanes) {
@@ -164,15 +189,19 @@ void dense_pack(const ConvProblem& problem, const WeightSource& weights, std::by
       // Lanes without a channel, and what fills up a step, are zeros.
       if (count < kLanes || channels % step != 0) std::fill(rows.begin(), rows.end(), std::byte{0});
       for (int lane = 0; lane < count; ++lane) {
-        const int64_t k = int64_t{group} * layout.out + first + lane;
-        weights.narrow(problem.weight_bits, k * shape.taps(), shape.taps(), codes.data());
+        const int64_t at = (int64_t{group} * layout.out + first + lane) * shape.taps();
+        const uint16_t* row_codes = codes.data();
+        if (nested || problem.weight_bits == weights.master_bits)
+          row_codes = weights.master + at;
+        else
+          divide_row(weights, problem.weight_bits, at, shape.taps(), codes.data());
         std::byte* row = rows.data() + lane * row_bytes;
         int64_t sum = 0;
         if (channels % step == 0) {
-          sum = pack_row(form, problem, codes.data(), layout.taps * channels, bytes, row);
+          sum = pack_row(form, problem, row_codes, narrower, layout.taps * channels, bytes, row);
         } else {
           for (int tap = 0; tap < layout.taps; ++tap)
-            sum += pack_row(form, problem, codes.data() + tap * channels, channels, bytes,
+            sum += pack_row(form, problem, row_codes + tap * channels, narrower, channels, bytes,
                             row + int64_t{4} * tap * layout.steps);
         }
         if (nested) sum = 2 * sum + shape.taps() * (1 - (int64_t{1} << problem.weight_bits));

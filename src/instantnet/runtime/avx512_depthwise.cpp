@@ -55,14 +55,17 @@ void depthwise_pack(const ConvProblem& problem, const WeightSource& weights, std
     std::byte* block = packed + c / 64 * block_bytes(shape);
     const int place = place_of(c % 64);
     int32_t sum = 0;
-    for (int r = 0; r < shape.kernel_height; ++r)
-      for (int s = 0; s < shape.kernel_width; ++s) {
+    for (int column = 0; column < row_groups(shape) * shape.kernel_width; ++column) {
+      const int first = column / shape.kernel_width * 4, s = column % shape.kernel_width;
+      uint32_t four = 0;  // a byte each of rows first .. first + 3
+      for (int r = first; r < std::min(first + 4, shape.kernel_height); ++r) {
         const int code = codes[static_cast<size_t>(r * shape.kernel_width + s)];
-        const int64_t column = int64_t{r / 4} * shape.kernel_width + s;
-        reinterpret_cast<int8_t*>(block + column * kColumnBytes)[place * 4 + r % 4] =
-            static_cast<int8_t>(packed_weight(form, problem.lattice, problem.weight_bits, code));
+        const int number = packed_weight(form, problem.lattice, problem.weight_bits, code);
+        four |= static_cast<uint32_t>(number & 0xFF) << 8 * (r - first);
         sum += whole_weight(problem.lattice, problem.weight_bits, code);
       }
+      reinterpret_cast<uint32_t*>(block + column * kColumnBytes)[place] = four;
+    }
     const int64_t corrections = int64_t{row_groups(shape)} * shape.kernel_width * kColumnBytes;
     reinterpret_cast<int32_t*>(block + corrections)[place] = -problem.input.zero * sum;
   }

@@ -98,6 +98,35 @@ inline __m512i bytes_of_registers(const __m512i* x, int32_t least, int32_t most)
 
 inline __mmask64 first_bytes(int count) { return ~__mmask64{0} >> (64 - count); }
 
+// Stores with a mask take many times as long as those without, so these have none when all of their
+// lanes are wanted.
+
+inline void store_words(std::byte* to, int count, __m256i codes) {
+  if (count >= kLanes)
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), codes);
+  else
+    _mm256_mask_storeu_epi16(to, first_lanes(count), codes);
+}
+
+inline void store_numbers(std::byte* to, int count, __m512i numbers) {
+  if (count >= kLanes)
+    _mm512_storeu_si512(to, numbers);
+  else
+    _mm512_mask_storeu_epi32(to, first_lanes(count), numbers);
+}
+
+/// The first `count` bytes of up to 16 kVectors.
+template <int kVectors>
+inline void store_bytes(std::byte* to, int count, __m512i codes) {
+  if (count != kVectors * kLanes) return _mm512_mask_storeu_epi8(to, first_bytes(count), codes);
+  const auto piece = [&](int i) { return reinterpret_cast<__m128i*>(to) + i; };
+  if constexpr (kVectors == 1) _mm_storeu_si128(piece(0), _mm512_castsi512_si128(codes));
+  if constexpr (kVectors == 4) _mm512_storeu_si512(to, codes);
+  if constexpr (kVectors == 2 || kVectors == 3)
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), _mm512_castsi512_si256(codes));
+  if constexpr (kVectors == 3) _mm_storeu_si128(piece(2), _mm512_extracti32x4_epi32(codes, 2));
+}
+
 /// Stores positions of `count` channels as codes at `to`.
 template <int kVectors>
 inline void store_codes(const CodeTarget& target, std::byte* to, const __m512i* positions,
@@ -106,20 +135,21 @@ inline void store_codes(const CodeTarget& target, std::byte* to, const __m512i* 
   if (target.to.element == Element::U16) {
     INSTANTNET_UNROLL
     for (int v = 0; v < kVectors; ++v)
-      _mm256_mask_storeu_epi16(to + 32 * v, first_lanes(count - v * kLanes),
-                               _mm512_cvtepi32_epi16(clamped(positions[v], least, most)));
+      store_words(to + 32 * v, count - v * kLanes,
+                  _mm512_cvtepi32_epi16(clamped(positions[v], least, most)));
     return;
   }
   if constexpr (kVectors == 1) {
-    _mm_mask_storeu_epi8(to, first_lanes(count),
-                         _mm512_cvtepi32_epi8(clamped(positions[0], least, most)));
+    store_bytes<1>(
+        to, count,
+        _mm512_castsi128_si512(_mm512_cvtepi32_epi8(clamped(positions[0], least, most))));
   } else {
     __m512i all[kMostVectors];
     INSTANTNET_UNROLL
     for (int v = 0; v < kMostVectors; ++v) all[v] = positions[std::min(v, kVectors - 1)];
     const __m512i order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
-    _mm512_mask_storeu_epi8(to, first_bytes(count),
-                            _mm512_permutexvar_epi32(order, bytes_of_registers(all, least, most)));
+    store_bytes<kVectors>(to, count,
+                          _mm512_permutexvar_epi32(order, bytes_of_registers(all, least, most)));
   }
 }
 
@@ -260,8 +290,8 @@ class Epilogue64 {
             clamped(_mm512_add_epi32(values[v], other), epilogue_.add_least, epilogue_.add_most);
       }
       if (epilogue_.store_stream)
-        _mm512_mask_storeu_epi32(element_at(epilogue_.stream, arena, y, x, channel), lanes,
-                                 values[v]);
+        store_numbers(element_at(epilogue_.stream, arena, y, x, channel), count_ - v * kLanes,
+                      values[v]);
     }
     readers_.write<kVectors, false>(values, values, 0, y, x, arena);
   }
