@@ -1,18 +1,21 @@
-// Writes a random model: make_model FILE.spnet [NETWORK], a network of the zoo (default resnet8).
+// Writes a random model: make_model FILE.spnet [NETWORK [SBM]], a network of the zoo (default
+// resnet8), SBM the share of layers on the sbm lattice (default 0.5).
 #include <cstdio>
+#include <cstdlib>
 
 #include "instantnet/core/error.h"
 #include "instantnet/net/zoo.h"
 #include "runtime/random_model.h"
 
 int main(int argc, char** argv) {
-  if (argc != 2 && argc != 3) return 2;
+  if (argc < 2 || argc > 4) return 2;
   try {
     instantnet::runtime::RandomModelOptions options;
     options.bits = {2, 4, 8, 12, 16};
     options.floats = true;
+    if (argc > 3) options.sbm = std::atof(argv[3]);
     write_model(instantnet::runtime::random_model(
-                    instantnet::zoo_network(argc == 3 ? argv[2] : "resnet8"), 1, options),
+                    instantnet::zoo_network(argc > 2 ? argv[2] : "resnet8"), 1, options),
                 argv[1]);
     return 0;
   } catch (const instantnet::Error& error) {

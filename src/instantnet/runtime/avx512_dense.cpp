@@ -255,6 +255,11 @@ template <int kPixels, int kVectors>
 struct Registers {
   __m512i of[kPixels][kVectors];
 
+  Registers() {
+    INSTANTNET_UNROLL
+    for (int p = 0; p < kPixels; ++p) INSTANTNET_UNROLL
+    for (int v = 0; v < kVectors; ++v) of[p][v] = _mm512_setzero_si512();
+  }
   explicit Registers(const Tile<kPixels, kVectors>& tile) {
     INSTANTNET_UNROLL
     for (int p = 0; p < kPixels; ++p) INSTANTNET_UNROLL
@@ -267,11 +272,11 @@ struct Registers {
   }
 };
 
-/// 8-bit products; never more than 32 bits.
+/// Sets the tile to the sums of 8-bit products; never more than 32 bits.
 template <int kPixels, int kVectors>
-inline void add_bytes(Tile<kPixels, kVectors>& tile, const std::byte* const* pixels,
+inline void sum_bytes(Tile<kPixels, kVectors>& tile, const std::byte* const* pixels,
                       const int64_t* taps, const GroupLayout& layout, const std::byte* weights) {
-  Registers<kPixels, kVectors> sums(tile);
+  Registers<kPixels, kVectors> sums;
   for (int tap = 0; tap < layout.taps; ++tap) {
     const std::byte* from[kPixels];
     INSTANTNET_UNROLL
@@ -465,8 +470,7 @@ template <int kPixels, int kVectors, bool kBox>
 inline void bytes_tile(const Block& block, const Pixels& pixels, const Epilogue64& epilogue,
                        std::byte* arena) {
   Tile<kPixels, kVectors> tile;
-  tile.clear();
-  add_bytes<kPixels, kVectors>(tile, pixels.from, block.taps, block.layout, block.weights);
+  sum_bytes<kPixels, kVectors>(tile, pixels.from, block.taps, block.layout, block.weights);
   finish<kPixels, kVectors, kBox>(tile, block, pixels, epilogue, arena);
 }
 
