@@ -350,19 +350,29 @@ class Exporter {
     return form.rule == Rule::Layer ? numbers(p, form.layer).borders.count : 1;
   }
 
+  /// A width whose offsets do not depend on the border repeats them for each class of the others.
   std::string offset_of(size_t i) {
-    const Form& first = widths_.front().forms[i];
-    const int classes = classes_of(widths_.front(), i);
+    const Prepared* most = &widths_.front();
     for (const Prepared& p : widths_)
-      if (classes_of(p, i) != classes) bug("border classes depend on the width");
+      if (classes_of(p, i) > classes_of(*most, i)) most = &p;
+    const Form& form = most->forms[i];
+    const int classes = classes_of(*most, i);
     const std::string all =
-        w_.chosen(TensorProto::INT64, {1, first.requant.channels, classes},
-                  each<int64_t>([&](const Prepared& p) { return offsets(p.forms[i], classes); }));
+        w_.chosen(TensorProto::INT64, {1, form.requant.channels, classes},
+                  each<int64_t>([&](const Prepared& p) {
+                    const int own = classes_of(p, i);
+                    if (own != 1 && own != classes) bug("border classes of two kinds");
+                    const Numbers few = offsets(p.forms[i], own);
+                    if (own == classes) return few;
+                    Numbers repeated;
+                    for (const int64_t one : few)
+                      repeated.insert(repeated.end(), static_cast<size_t>(classes), one);
+                    return repeated;
+                  }));
     const std::string map =
-        classes == 1
-            ? w_.constant(TensorProto::INT64, {1, 1}, Numbers{0})
-            : w_.constant(TensorProto::INT64, {first.shape.height, first.shape.width},
-                          border_map(numbers(widths_.front(), first.layer).borders, first.shape));
+        classes == 1 ? w_.constant(TensorProto::INT64, {1, 1}, Numbers{0})
+                     : w_.constant(TensorProto::INT64, {form.shape.height, form.shape.width},
+                                   border_map(numbers(*most, form.layer).borders, form.shape));
     return w_.node("Gather", {all, map}, {}, {{"axis", {2}}});
   }
 
