@@ -479,7 +479,7 @@ class Exporter {
     const size_t row = w.size() / static_cast<size_t>(window.outputs);
     std::vector<double> scale, box(static_cast<size_t>(window.outputs));
     for (size_t k = 0; k < box.size(); ++k) {
-      double m = std::ldexp(double{1} * table.multiplier[k], table.sum_shift - table.shift) * unit;
+      double m = std::ldexp(double{1} * table.multiplier[k], -table.sum_shift - table.shift) * unit;
       const double b = table.box_multiplier.empty() ? 0 : table.box_multiplier[k];
       // The stored integer is v: W = alpha v + beta.
       const bool offset = !wide && problem.weight_bits == 8;
@@ -532,7 +532,7 @@ class Exporter {
     std::vector<double> scale;
     for (int64_t k = 0; k < form.requant.channels; ++k)
       scale.push_back(std::ldexp(double{1} * form.requant.multiplier[static_cast<size_t>(k)],
-                                 form.requant.sum_shift - form.requant.shift + from.fraction));
+                                 from.fraction - form.requant.sum_shift - form.requant.shift));
     const std::string t = w_.node(
         "Mul",
         {input(i), w_.constant(TensorProto::FLOAT, {1, form.requant.channels, 1, 1}, scale)});
