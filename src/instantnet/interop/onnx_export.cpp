@@ -75,9 +75,9 @@ class Exporter {
   }
 
   void write() {
+    check_alike();
     const Prepared& first = widths_.front();
     for (size_t i = 0; i < first.forms.size(); ++i) {
-      if (first.forms[i].kind != widths_.back().forms[i].kind) bug("forms depend on the width");
       made_.push_back(form(i));
     }
     std::string logits = made_[static_cast<size_t>(first.output)];
@@ -96,6 +96,22 @@ class Exporter {
   }
 
  private:
+  /// Which values are codes can depend on the width (docs/integer-model.md, "direct" values behind
+  /// ReLU6 with a range per channel); one graph cannot be both.
+  void check_alike() const {
+    const auto& first = widths_.front().forms;
+    for (const Prepared& p : widths_) {
+      bool alike = p.forms.size() == first.size();
+      for (size_t i = 0; alike && i < first.size(); ++i)
+        alike = p.forms[i].kind == first[i].kind && p.forms[i].rule == first[i].rule &&
+                p.forms[i].inputs == first[i].inputs;
+      if (!alike)
+        fail("export",
+             "this model keeps other values as codes at some widths than at others, so one "
+             "switchable file cannot hold it; export each width with --format qonnx.");
+    }
+  }
+
   bool qdq() const { return format_ == OnnxFormat::Qdq; }
   std::string ints(const Numbers& values) {
     return w_.constant(TensorProto::INT64, {static_cast<int64_t>(values.size())}, values);
