@@ -1,6 +1,7 @@
 #include "instantnet/interop/onnx_writer.h"
 
 #include <fmt/format.h>
+#include <onnx/onnx_pb.h>
 
 #include <cstring>
 
@@ -42,6 +43,8 @@ std::string raw(int type, const std::vector<T>& values) {
 }
 
 }  // namespace
+
+onnx::GraphProto& OnnxWriter::graph() { return *model_.mutable_graph(); }
 
 std::string OnnxWriter::node(const std::string& op, const std::vector<std::string>& inputs,
                              const Ints& lists, const Ints& numbers, const std::string& domain,

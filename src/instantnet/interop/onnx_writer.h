@@ -2,12 +2,15 @@
 // what it makes.
 #pragma once
 
-#include <onnx/onnx_pb.h>
-
 #include <cstdint>
 #include <string>
 #include <utility>
 #include <vector>
+
+namespace onnx {
+class GraphProto;
+class ModelProto;
+}  // namespace onnx
 
 namespace instantnet::interop {
 
@@ -36,7 +39,7 @@ class OnnxWriter {
   /// The name of the input that counts widths; empty when there is one width.
   std::string choice;
 
-  onnx::GraphProto& graph() { return *model_.mutable_graph(); }
+  onnx::GraphProto& graph();
   onnx::ModelProto& model() { return model_; }
 
  private:
