@@ -1,4 +1,4 @@
-// `instantnet export`: a plan in other programs' formats.
+// `instantnet export`: plans and frozen networks in other programs' formats.
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "instantnet/cli/export_onnx.h"
 #include "instantnet/cli/print.h"
 #include "instantnet/cli/verbs.h"
 #include "instantnet/core/error.h"
@@ -17,7 +18,8 @@ namespace instantnet::cli {
 namespace {
 
 struct ExportVerbOptions {
-  std::string input, format, folder;
+  std::string input, format, folder;  // or file
+  int bits = 0;
   bool json = false;
 };
 
@@ -44,10 +46,18 @@ const Format& find_format(const std::string& name) {
     if (one.name == name) return one;
     names.push_back(one.name);
   }
+  for (const std::string& one : onnx_formats()) names.push_back(one);
   fail("export --format", fmt::format("there is no format '{}'{}", name, suggestion(name, names)));
 }
 
 void export_verb(const ExportVerbOptions& verb) {
+  if (is_onnx_format(verb.format)) {
+    export_onnx(verb.input, verb.format, verb.bits, verb.folder);
+    if (!verb.json) return print_text(fmt::format("{}: {}", verb.folder, verb.format));
+    return print_text(print_json(
+        Tree::map().set("format", Tree::of(verb.format)).set("file", Tree::of(verb.folder)), 2));
+  }
+  if (verb.bits != 0) fail("export --bits", "is for qdq and qonnx only; leave it out.");
   const std::vector<std::string> made = find_format(verb.format).write(verb.input, verb.folder);
   if (!verb.json)
     return print_text(
@@ -64,17 +74,20 @@ void export_verb(const ExportVerbOptions& verb) {
 std::string help_text() {
   std::string text = "Formats:\n";
   for (const Format& one : formats()) text += fmt::format("  {}: {}\n", one.name, one.sentence);
-  return text;
+  return text + onnx_formats_help();
 }
 
 }  // namespace
 
 void add_export(CLI::App& app) {
   const auto options = std::make_shared<ExportVerbOptions>();
-  CLI::App* verb = app.add_subcommand("export", "Write a plan in another program's format");
-  verb->add_option("FILE", options->input, "plan.yaml of 'instantnet map -o'")->required();
+  CLI::App* verb =
+      app.add_subcommand("export", "Write a plan or a model in another program's format");
+  verb->add_option("FILE", options->input, "plan.yaml of 'instantnet map -o', or model.spnet")
+      ->required();
   verb->add_option("--format", options->format, "Format to write; see below")->required();
-  verb->add_option("-o,--out", options->folder, "Folder to write")->required();
+  verb->add_option("-o,--out", options->folder, "Folder or file to write")->required();
+  verb->add_option("--bits", options->bits, "Bit-width of qdq and qonnx");
   verb->add_flag("--json", options->json, "Print what was written as JSON");
   verb->footer([] { return help_text(); });
   verb->callback([options] { export_verb(*options); });
