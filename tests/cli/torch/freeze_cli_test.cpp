@@ -191,6 +191,34 @@ TEST_F(FrozenVerbs, BenchMeasuresEachWidth) {
   }
 }
 
+TEST_F(FrozenVerbs, ExportWritesOnnxInThreeForms) {
+  for (const std::vector<std::string>& words : {std::vector<std::string>{"qdq", "--bits", "8"},
+                                                std::vector<std::string>{"qonnx", "--bits", "2"},
+                                                std::vector<std::string>{"switchable-onnx"}}) {
+    std::vector<std::string> all = {"export", path("model.spnet"), "-o", path("out.onnx"),
+                                    "--format"};
+    all.insert(all.end(), words.begin(), words.end());
+    fs::remove(path("out.onnx"));
+    const ProgramResult result = program(all);
+    ASSERT_EQ(result.code, 0) << words[0] << ": " << result.err;
+    EXPECT_GT(fs::file_size(path("out.onnx")), 500U) << words[0];
+  }
+}
+
+TEST_F(FrozenVerbs, ExportMistakesAreOneSentence) {
+  const auto asked = [](const std::vector<std::string>& more) {
+    std::vector<std::string> words = {"export", path("model.spnet"), "-o", path("none.onnx")};
+    words.insert(words.end(), more.begin(), more.end());
+    return words;
+  };
+  refused(asked({"--format", "qdq"}), "qdq holds one width; give it, for example --bits 8");
+  refused(asked({"--format", "qdq", "--bits", "32"}), "qdq holds 8-bit codes");
+  refused(asked({"--format", "qonnx", "--bits", "5"}), "it has 2, 8");
+  refused(asked({"--format", "switchable-onnx", "--bits", "8"}), "holds all widths");
+  refused(asked({"--format", "qdp"}), "did you mean 'qdq'");
+  EXPECT_FALSE(fs::exists(path("none.onnx")));
+}
+
 TEST_F(FrozenVerbs, InferAndBenchMistakesAreOneSentence) {
   const std::string model = path("model.spnet");
   refused({"infer", model}, "give one of --image FILE and --data DIR");
