@@ -96,11 +96,12 @@ void dense_tile(const Work& work, const Pixels& pixels) {
     }
   INSTANTNET_UNROLL
   for (int p = 0; p < kPixels; ++p) {
-    if (p >= pixels.count) break;
-    INSTANTNET_UNROLL
-    for (int v = 0; v < kVectors; ++v)
-      finish(work, pixels, p, work.channel + v * kLanes, lanes_of(work.count - v * kLanes),
-             sums[p][v]);
+    if (p < pixels.count) {
+      INSTANTNET_UNROLL
+      for (int v = 0; v < kVectors; ++v)
+        finish(work, pixels, p, work.channel + v * kLanes, lanes_of(work.count - v * kLanes),
+               sums[p][v]);
+    }
   }
 }
 
