@@ -402,56 +402,20 @@ void add(Rules& rules, Rule rule, const std::vector<std::string>& ops) {
   for (const std::string& op : ops) rules[op] = rule;
 }
 
+// clang-format off
+/// Operators whose output has the shape of their first input.
+const std::vector<std::string> kSameShape = {
+    "Relu", "LeakyRelu", "PRelu", "ThresholdedRelu", "Elu", "Selu", "Celu", "Sigmoid",
+    "HardSigmoid", "HardSwish", "Mish", "Gelu", "Tanh", "Softplus", "Softsign", "Softmax",
+    "LogSoftmax", "Hardmax", "Clip", "Erf", "Exp", "Log", "Sqrt", "Reciprocal", "Neg", "Abs",
+    "Floor", "Ceil", "Round", "Sign", "Sin", "Cos", "Tan", "Not", "IsNaN", "IsInf", "Identity",
+    "Dropout", "Cast", "CastLike", "Shrink", "CumSum", "Trilu", "LRN", "ScatterND",
+    "ScatterElements", "LpNormalization"};
+// clang-format on
+
 Rules all_rules() {
   Rules rules;
-  add(rules, same,
-      {"Relu",
-       "LeakyRelu",
-       "PRelu",
-       "ThresholdedRelu",
-       "Elu",
-       "Selu",
-       "Celu",
-       "Sigmoid",
-       "HardSigmoid",
-       "HardSwish",
-       "Mish",
-       "Gelu",
-       "Tanh",
-       "Softplus",
-       "Softsign",
-       "Softmax",
-       "LogSoftmax",
-       "Hardmax",
-       "Clip",
-       "Erf",
-       "Exp",
-       "Log",
-       "Sqrt",
-       "Reciprocal",
-       "Neg",
-       "Abs",
-       "Floor",
-       "Ceil",
-       "Round",
-       "Sign",
-       "Sin",
-       "Cos",
-       "Tan",
-       "Not",
-       "IsNaN",
-       "IsInf",
-       "Identity",
-       "Dropout",
-       "Cast",
-       "CastLike",
-       "Shrink",
-       "CumSum",
-       "Trilu",
-       "LRN",
-       "ScatterND",
-       "ScatterElements",
-       "LpNormalization"});
+  add(rules, same, kSameShape);
   add(rules, same_first,
       {"BatchNormalization", "InstanceNormalization", "LayerNormalization", "GroupNormalization",
        "MeanVarianceNormalization", "QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear"});

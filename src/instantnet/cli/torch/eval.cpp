@@ -9,11 +9,11 @@
 #include <filesystem>
 #include <memory>
 #include <string>
-#include <thread>
 #include <utility>
 #include <vector>
 
 #include "instantnet/cli/arguments.h"
+#include "instantnet/cli/frozen_model.h"
 #include "instantnet/cli/frozen_scores.h"
 #include "instantnet/cli/paths.h"
 #include "instantnet/cli/precisions.h"
@@ -95,11 +95,6 @@ struct Result {
   at::Tensor logits;  // (settings, images, classes) when asked for
 };
 
-int threads_of(const EvalVerbOptions& verb) {
-  return verb.threads > 0 ? verb.threads
-                          : static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));
-}
-
 /// Error before the work rather than after it.
 void check_writable(const std::string& path) {
   if (path.empty()) return;
@@ -124,7 +119,7 @@ void evaluate_integers(const EvalVerbOptions& verb, const train::Checkpoint& che
                        const data::Sources& sources, const PlainImages& images, Progress& progress,
                        Result& result) {
   freeze::FreezeOptions options;
-  options.threads = threads_of(verb);
+  options.threads = threads_or_all(verb.threads);
   const auto frozen = std::make_shared<const runtime::Model>(
       freeze_checkpoint(checkpoint, model, sources, verb.calibrate, options).model);
   const NetworkSpec& spec = model.spec();
@@ -159,7 +154,7 @@ Result evaluate(const EvalVerbOptions& verb) {
   check_writable(verb.logits_file);
   const bool integers = in_integers(verb);
   train::check_device(verb.device, "--device");
-  at::set_num_threads(threads_of(verb));
+  at::set_num_threads(threads_or_all(verb.threads));
   train::Checkpoint checkpoint = train::load_checkpoint(checkpoint_folder(verb.checkpoint));
   checkpoint.model_options.kernels = kernels_named(verb.kernels);
   nn::SwitchableModel model = train::make_model(checkpoint);
@@ -169,7 +164,7 @@ Result evaluate(const EvalVerbOptions& verb) {
 
   PrintedProgress progress(stderr);
   model.to(verb.device);
-  const auto executor = nn::make_executor(model, threads_of(verb));
+  const auto executor = nn::make_executor(model, threads_or_all(verb.threads));
   if (verb.recalibrate > 0)
     train::recalibrate(model, *executor, *sources.train, widths_of(verb, model), verb.recalibrate,
                        seed_of(checkpoint), &progress);

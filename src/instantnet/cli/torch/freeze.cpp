@@ -10,11 +10,11 @@
 #include <filesystem>
 #include <memory>
 #include <string>
-#include <thread>
 #include <utility>
 #include <vector>
 
 #include "instantnet/cli/arguments.h"
+#include "instantnet/cli/frozen_model.h"
 #include "instantnet/cli/paths.h"
 #include "instantnet/cli/print.h"
 #include "instantnet/cli/torch/trained.h"
@@ -77,9 +77,7 @@ Result freeze_verb(const FreezeVerbOptions& verb) {
   check_place(verb, path);
   freeze::FreezeOptions options = verb.freeze;
   options.floats = !verb.no_float;
-  options.threads = verb.threads > 0
-                        ? verb.threads
-                        : static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));
+  options.threads = threads_or_all(verb.threads);
   const train::Checkpoint checkpoint = train::load_checkpoint(checkpoint_folder(verb.checkpoint));
   const nn::SwitchableModel model = train::make_model(checkpoint);
   const data::Sources sources = open_data(checkpoint, verb.data, verb.checkpoint);
