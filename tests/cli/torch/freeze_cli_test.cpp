@@ -32,8 +32,10 @@ class FrozenVerbs : public testing::Test {
 input: [1, 8, 8]
 classes: 3
 nodes:
-  - {name: stem, op: conv, channels: 4, kernel: 3, padding: 1, batch_norm: true, activation: relu, bits: 32}
-  - {name: conv, op: conv, channels: 6, kernel: 3, padding: 1, stride: 2, batch_norm: true, activation: relu}
+  - {name: stem, op: conv, channels: 4, kernel: 3, padding: 1, batch_norm: true,
+     activation: relu, bits: 32}
+  - {name: conv, op: conv, channels: 6, kernel: 3, padding: 1, stride: 2,
+     batch_norm: true, activation: relu}
   - {name: pool, op: global_avg_pool}
   - {name: fc, op: linear, channels: 3, bias: true, bits: 32}
 )");
