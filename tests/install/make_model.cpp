@@ -13,6 +13,7 @@ int main(int argc, char** argv) {
     instantnet::runtime::RandomModelOptions options;
     options.bits = {2, 4, 8, 12, 16};
     options.floats = true;
+    options.trained_inputs = true;
     if (argc > 3) options.sbm = std::atof(argv[3]);
     write_model(instantnet::runtime::random_model(
                     instantnet::zoo_network(argc > 2 ? argv[2] : "resnet8"), 1, options),

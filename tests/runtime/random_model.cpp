@@ -60,9 +60,20 @@ class Maker {
   InputKind input_kind(const Graph& graph, const GraphLayer& at, Lattice lattice) {
     const int bits = graph.node(at.node).bits;
     const int least = bits == 0 ? options_.bits.front() : bits;
-    if (graph.producer(at.input) == kImage && rng_.flip(0.7)) return InputKind::Image;
+    const int producer = graph.producer(at.input);
+    if (producer == kImage && (options_.trained_inputs || rng_.flip(0.7))) return InputKind::Image;
     if (lattice == Lattice::Sbm) return InputKind::Offset;
+    if (options_.trained_inputs)
+      return rectified(graph, producer) || least < 2 ? InputKind::Unsigned : InputKind::Signed;
     return least >= 2 && rng_.flip() ? InputKind::Signed : InputKind::Unsigned;
+  }
+
+  /// The value cannot be negative.
+  static bool rectified(const Graph& graph, int value) {
+    const Node& node = graph.node(value);
+    if (node.op != Op::GlobalAvgPool && node.op != Op::AvgPool)
+      return node.activation != Activation::None;
+    return rectified(graph, graph.producer(graph.inputs[static_cast<size_t>(value)][0]));
   }
 
   uint16_t code(int64_t last) {

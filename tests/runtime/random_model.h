@@ -18,6 +18,9 @@ struct RandomModelOptions {
   /// All codes, ranges and images at their ends, so that sums come as close to their bounds as can
   /// be.
   bool extreme = false;
+  /// Inputs as a trained network has them: pixels into the first layers, unsigned codes behind
+  /// activation functions and signed ones elsewhere. Otherwise they are drawn.
+  bool trained_inputs = false;
 };
 
 /// A model of this network that passes check(); activations of about 1.

@@ -15,7 +15,7 @@ constexpr int kMostWindow = 1024;
 struct BoxSums {
   const int32_t* sums = nullptr;
   int first_row = 0, width = 0;
-  int32_t at(int y, int x) const { return sums[(y - first_row) * width + x]; }
+  const int32_t& at(int y, int x) const { return sums[(y - first_row) * width + x]; }
 };
 
 size_t box_scratch_bytes(const ConvShape& shape);

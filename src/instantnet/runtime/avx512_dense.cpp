@@ -18,7 +18,7 @@ bool takes_bytes(const ConvProblem& problem) {
 namespace {
 
 /// Output pixels worked on at once.
-constexpr int kMostPixels = 8;
+constexpr int kMostPixels = 16;
 
 /// How 16-bit kernels split codes: one plane of up to 15 bits, or two of 8.
 struct Planes {
@@ -243,7 +243,8 @@ inline __m512i spread(const std::byte* at) {
 /// One tile's sums of packed weights times stored codes: kPixels pixels by kVectors x 16 channels.
 template <int kPixels, int kVectors>
 struct Tile {
-  __m512i sum[kPixels][kVectors];
+  // Pixels up to a multiple of four, for the epilogue.
+  __m512i sum[(kPixels + 3) / 4 * 4][kVectors];
   void clear() {
     for (auto& row : sum)
       for (__m512i& one : row) one = _mm512_setzero_si512();
@@ -272,24 +273,43 @@ struct Registers {
   }
 };
 
-/// Sets the tile to the sums of 8-bit products; never more than 32 bits.
-template <int kPixels, int kVectors>
-inline void sum_bytes(Tile<kPixels, kVectors>& tile, const std::byte* const* pixels,
-                      const int64_t* taps, const GroupLayout& layout, const std::byte* weights) {
+/// Where a tile's windows begin: anywhere, or `distance` bytes apart.
+struct Windows {
+  const std::byte* const* from = nullptr;
+  int64_t distance = 0;  // 0: anywhere
+};
+
+/// Sets the tile to the sums of 8-bit products; never more than 32 bits. kRow: windows are
+/// `distance` apart. Not inlined, or g++ keeps the sums in the tile's memory.
+template <int kPixels, int kVectors, bool kRow>
+__attribute__((noinline)) void sum_bytes(Tile<kPixels, kVectors>& tile, const Windows& windows,
+                                         const int64_t* taps, int tap_count, int steps,
+                                         const std::byte* weights) {
   Registers<kPixels, kVectors> sums;
-  for (int tap = 0; tap < layout.taps; ++tap) {
-    const std::byte* from[kPixels];
-    INSTANTNET_UNROLL
-    for (int p = 0; p < kPixels; ++p) from[p] = pixels[p] + taps[tap];
-    for (int step = 0; step < layout.steps; ++step, weights += 64 * kVectors) {
+  const int64_t distance = windows.distance, four = 4 * distance;
+  for (int tap = 0; tap < tap_count; ++tap) {
+    const std::byte* from[kRow ? (kPixels + 3) / 4 : kPixels];
+    if constexpr (kRow) {
+      INSTANTNET_UNROLL
+      for (int i = 0; i < (kPixels + 3) / 4; ++i) from[i] = windows.from[0] + taps[tap] + i * four;
+    } else {
+      INSTANTNET_UNROLL
+      for (int p = 0; p < kPixels; ++p) from[p] = windows.from[p] + taps[tap];
+    }
+    for (int step = 0; step < steps; ++step, weights += 64 * kVectors) {
       __m512i w[kVectors];
       INSTANTNET_UNROLL
       for (int v = 0; v < kVectors; ++v) w[v] = _mm512_load_si512(weights + 64 * v);
       INSTANTNET_UNROLL
       for (int p = 0; p < kPixels; ++p) {
-        const __m512i codes = spread(from[p] + 4 * step);
+        const __m512i codes =
+            kRow ? spread(from[p / 4] + (p % 4) * distance) : spread(from[p] + 4 * step);
         INSTANTNET_UNROLL
         for (int v = 0; v < kVectors; ++v) dot_bytes(sums.of[p][v], codes, w[v]);
+      }
+      if constexpr (kRow) {
+        INSTANTNET_UNROLL
+        for (int i = 0; i < (kPixels + 3) / 4; ++i) from[i] += 4;
       }
     }
   }
@@ -358,23 +378,26 @@ struct Block {
   const GroupLayout& layout;
   const std::byte* weights;
   const int64_t* corrections;  // of the block's channels
-  const int64_t* taps;         // bytes from a pixel to each window position
+  const int64_t* taps;         // bytes from a pixel to each run of window positions
+  int runs, run_steps;         // runs of neighbouring positions, and their steps
   WeightForm form;
   Planes planes;
   const BoxSums* boxes;  // null: nothing needs them
   int sum_shift;
 };
 
-/// Output pixels of a tile: where their windows begin, and which they are.
+/// Output pixels of a tile, one behind the other in reading order: where their windows begin, and
+/// which they are.
 struct Pixels {
   const std::byte* from[kMostPixels];
   int y[kMostPixels], x[kMostPixels];
   int count = 0;
+  int64_t distance = 0;  // as Windows
 };
 
 /// 32-bit sums of equations (3) and (4) to the epilogue.
 template <int kPixels, int kVectors, bool kBox>
-inline void finish(const Tile<kPixels, kVectors>& tile, const Block& block, const Pixels& pixels,
+inline void finish(Tile<kPixels, kVectors>& tile, const Block& block, const Pixels& pixels,
                    const Epilogue64& epilogue, std::byte* arena) {
   __m512i corrections[kVectors];
   INSTANTNET_UNROLL
@@ -385,10 +408,28 @@ inline void finish(const Tile<kPixels, kVectors>& tile, const Block& block, cons
         _mm512_cvtepi64_epi32(_mm512_loadu_si512(block.corrections + v * kLanes + 8)), 1);
   const int double_it = block.form.scale == 2 ? 1 : 0;
   const int taps = static_cast<int>(block.problem.shape.taps());
+  const int32_t* stored_boxes =
+      block.boxes == nullptr ? nullptr : &block.boxes->at(pixels.y[0], pixels.x[0]);
+  const auto offset_of = [&](int p) INSTANTNET_INLINE_LAMBDA {
+    const int stored = stored_boxes == nullptr ? 0 : stored_boxes[p];
+    return _mm512_set1_epi32(static_cast<int32_t>(static_cast<uint32_t>(block.form.offset) *
+                                                  static_cast<uint32_t>(stored)));
+  };
+  if (!kBox && epilogue.takes_runs()) {
+    if (double_it != 0 || stored_boxes != nullptr || block.problem.input.zero != 0)
+      for (int p = 0; p < pixels.count; ++p) {
+        const __m512i offset = offset_of(p);
+        INSTANTNET_UNROLL
+        for (int v = 0; v < kVectors; ++v)
+          tile.sum[p][v] =
+              _mm512_add_epi32(_mm512_slli_epi32(tile.sum[p][v], static_cast<unsigned>(double_it)),
+                               _mm512_add_epi32(offset, corrections[v]));
+      }
+    return epilogue.finish_run<kVectors>(tile.sum[0], {pixels.y, pixels.x, pixels.count}, arena);
+  }
   for (int p = 0; p < pixels.count; ++p) {
-    const int stored = block.boxes ? block.boxes->at(pixels.y[p], pixels.x[p]) : 0;
-    const __m512i offset = _mm512_set1_epi32(static_cast<int32_t>(
-        static_cast<uint32_t>(block.form.offset) * static_cast<uint32_t>(stored)));
+    const int stored = stored_boxes == nullptr ? 0 : stored_boxes[p];
+    const __m512i offset = offset_of(p);
     __m512i sums[kVectors], boxes[kVectors];
     INSTANTNET_UNROLL
     for (int v = 0; v < kVectors; ++v) {
@@ -470,13 +511,19 @@ template <int kPixels, int kVectors, bool kBox>
 inline void bytes_tile(const Block& block, const Pixels& pixels, const Epilogue64& epilogue,
                        std::byte* arena) {
   Tile<kPixels, kVectors> tile;
-  sum_bytes<kPixels, kVectors>(tile, pixels.from, block.taps, block.layout, block.weights);
+  const Windows windows = {pixels.from, pixels.distance};
+  if (pixels.distance != 0)
+    sum_bytes<kPixels, kVectors, true>(tile, windows, block.taps, block.runs, block.run_steps,
+                                       block.weights);
+  else
+    sum_bytes<kPixels, kVectors, false>(tile, windows, block.taps, block.runs, block.run_steps,
+                                        block.weights);
   finish<kPixels, kVectors, kBox>(tile, block, pixels, epilogue, arena);
 }
 
-/// Registers: bytes have up to 24 sums at once, words half as many (two planes).
+/// Registers: bytes have up to 16 sums at once, words half as many (two planes).
 constexpr int pixels_of(bool bytes, int vectors) {
-  if (bytes) return vectors == 4 ? 6 : kMostPixels;
+  if (bytes) return vectors == 4 ? 4 : vectors == 1 ? 16 : 8;
   return vectors == 4 ? 2 : vectors == 3 ? 3 : 4;
 }
 
@@ -506,17 +553,21 @@ void over_pixels(const Block& block, const Input& input, const Part& part, int p
                  TileFunction tile, const Epilogue64& epilogue, std::byte* arena) {
   const ConvShape& shape = block.problem.shape;
   Pixels pixels;
-  for (int y = part.row_begin; y < part.row_end; ++y)
-    for (int x = 0; x < shape.out_width; ++x) {
-      const int64_t row = int64_t{y} * shape.stride - shape.padding;
-      const int64_t column = int64_t{x} * shape.stride - shape.padding;
-      pixels.from[pixels.count] = input.origin + row * input.row + column * input.pixel;
+  // Where tiles end with rows, windows of a tile are one distance apart.
+  const bool whole_rows = shape.out_width % pixels_at_once == 0;
+  pixels.distance = whole_rows ? shape.stride * input.pixel : 0;
+  for (int y = part.row_begin; y < part.row_end; ++y) {
+    const int64_t row = int64_t{y} * shape.stride - shape.padding;
+    const std::byte* from = input.origin + row * input.row - shape.padding * input.pixel;
+    for (int x = 0; x < shape.out_width; ++x, from += shape.stride * input.pixel) {
+      pixels.from[pixels.count] = from;
       pixels.y[pixels.count] = y;
       pixels.x[pixels.count++] = x;
       if (pixels.count < pixels_at_once) continue;
       tile(block, pixels, epilogue, arena);
       pixels.count = 0;
     }
+  }
   if (pixels.count == 0) return;
   for (int p = pixels.count; p < pixels_at_once; ++p) pixels.from[p] = pixels.from[p - 1];
   tile(block, pixels, epilogue, arena);
@@ -558,11 +609,17 @@ void dense_convolve(const ConvProblem& problem, const ConvCall& call, const Part
   }
   const int64_t read_element = bytes ? 1 : 2;
   const GroupLayout layout = group_layout(shape, channels_a_step(problem));
+  // A window's row is one run of bytes where nothing lies between its pixels.
+  const bool whole_rows = bytes && shape.dilation == 1 && shape.groups == 1 &&
+                          input.pixel == shape.channels && shape.channels % 4 == 0;
+  const int run_taps = whole_rows ? shape.kernel_width : 1;
+  const int runs = layout.taps / run_taps;
   std::array<int64_t, kMostWindow> taps;
-  for (int r = 0; r < shape.kernel_height; ++r)
-    for (int s = 0; s < shape.kernel_width; ++s)
-      taps[static_cast<size_t>(r * shape.kernel_width + s)] =
-          r * shape.dilation * input.row + s * shape.dilation * input.pixel;
+  for (int i = 0; i < runs; ++i) {
+    const int r = i * run_taps / shape.kernel_width, s = i * run_taps % shape.kernel_width;
+    taps[static_cast<size_t>(i)] =
+        r * shape.dilation * input.row + s * shape.dilation * input.pixel;
+  }
   const auto* corrections =
       reinterpret_cast<const int64_t*>(call.weights + shape.groups * layout.group_bytes());
   const Requant& requant =
@@ -581,6 +638,8 @@ void dense_convolve(const ConvProblem& problem, const ConvCall& call, const Part
                        call.weights + group * layout.group_bytes() + block * layout.block_bytes,
                        corrections + (group * layout.blocks + block) * 64,
                        taps.data(),
+                       runs,
+                       run_taps * layout.steps,
                        weight_form(problem.lattice, problem.weight_bits, bytes ? 8 : 16),
                        planes_of(problem),
                        needs_box(problem) ? &boxes : nullptr,

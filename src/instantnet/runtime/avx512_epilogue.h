@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 
 #include "instantnet/runtime/avx512_target.h"
 #include "instantnet/runtime/kernel.h"
@@ -72,7 +73,8 @@ inline __m512i position(__m512i sum, __m512i box, const ChannelTable& table,
     odd = _mm512_add_epi64(odd, _mm512_mul_epi32(odd_lanes(box), table.odd_box_multiplier));
   }
   if constexpr (kShift == Shift::Long) {
-    const __m512i halves = _mm512_mask_blend_epi32(0xAAAA, odd_lanes(even), odd);
+    // The upper halves: of the odd lanes where they are, of the even ones moved down.
+    const __m512i halves = _mm512_mask_shuffle_epi32(odd, 0x5555, even, _MM_PERM_DDBB);
     return _mm512_sra_epi32(halves, _mm_cvtsi32_si128(requant.shift - 32));
   } else {
     const __m128i shift = _mm_cvtsi32_si128(requant.shift);
@@ -98,6 +100,11 @@ inline __m512i bytes_of_registers(const __m512i* x, int32_t least, int32_t most)
 
 inline __mmask64 first_bytes(int count) { return ~__mmask64{0} >> (64 - count); }
 
+inline std::byte* element_at(const View& view, std::byte* arena, int y, int x, int64_t channel) {
+  return arena + view.offset +
+         (y * view.row_stride + x * view.pixel_stride + channel) * bytes_of(view.element);
+}
+
 // Stores with a mask take many times as long as those without, so these have none when all of their
 // lanes are wanted.
 
@@ -115,16 +122,36 @@ inline void store_numbers(std::byte* to, int count, __m512i numbers) {
     _mm512_mask_storeu_epi32(to, first_lanes(count), numbers);
 }
 
+/// The first `count` bytes in pieces of 16, 8 and 4.
+inline void store_piecewise(std::byte* to, int count, __m512i codes) {
+  if (count % 4 != 0) return _mm512_mask_storeu_epi8(to, first_bytes(count), codes);
+  alignas(64) std::byte all[64];
+  _mm512_store_si512(all, codes);
+  int at = 0;
+  for (; at + 16 <= count; at += 16) std::memcpy(to + at, all + at, 16);
+  if (at + 8 <= count) {
+    std::memcpy(to + at, all + at, 8);
+    at += 8;
+  }
+  if (at < count) std::memcpy(to + at, all + at, 4);
+}
+
 /// The first `count` bytes of up to 16 kVectors.
 template <int kVectors>
 inline void store_bytes(std::byte* to, int count, __m512i codes) {
-  if (count != kVectors * kLanes) return _mm512_mask_storeu_epi8(to, first_bytes(count), codes);
+  if (count != kVectors * kLanes) return store_piecewise(to, count, codes);
   const auto piece = [&](int i) { return reinterpret_cast<__m128i*>(to) + i; };
   if constexpr (kVectors == 1) _mm_storeu_si128(piece(0), _mm512_castsi512_si128(codes));
   if constexpr (kVectors == 4) _mm512_storeu_si512(to, codes);
   if constexpr (kVectors == 2 || kVectors == 3)
     _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), _mm512_castsi512_si256(codes));
   if constexpr (kVectors == 3) _mm_storeu_si128(piece(2), _mm512_extracti32x4_epi32(codes, 2));
+}
+
+/// Puts what bytes_of_registers gives back into the registers' order.
+inline __m512i in_order(__m512i codes) {
+  return _mm512_permutexvar_epi32(
+      _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15), codes);
 }
 
 /// Stores positions of `count` channels as codes at `to`.
@@ -147,15 +174,79 @@ inline void store_codes(const CodeTarget& target, std::byte* to, const __m512i* 
     __m512i all[kMostVectors];
     INSTANTNET_UNROLL
     for (int v = 0; v < kMostVectors; ++v) all[v] = positions[std::min(v, kVectors - 1)];
-    const __m512i order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
-    store_bytes<kVectors>(to, count,
-                          _mm512_permutexvar_epi32(order, bytes_of_registers(all, least, most)));
+    store_bytes<kVectors>(to, count, in_order(bytes_of_registers(all, least, most)));
   }
 }
 
-inline std::byte* element_at(const View& view, std::byte* arena, int y, int x, int64_t channel) {
-  return arena + view.offset +
-         (y * view.row_stride + x * view.pixel_stride + channel) * bytes_of(view.element);
+/// Neighbouring output pixels, in a row or at its end and the next one's beginning.
+struct PixelRun {
+  const int *y = nullptr, *x = nullptr;
+  int count = 0;
+  bool in_one_row() const { return y[0] == y[count - 1]; }
+  PixelRun part(int first, int most) const {
+    return {y + first, x + first, std::min(most, count - first)};
+  }
+};
+
+/// Where a run's pixels lie in a view.
+class Places {
+ public:
+  Places(const View& view, const PixelRun& pixels, int64_t channel, std::byte* arena)
+      : view_(view), pixels_(pixels), channel_(channel), arena_(arena) {
+    first_ = element_at(view, arena, pixels.y[0], pixels.x[0], channel);
+    distance_ = pixels.in_one_row() ? view.pixel_stride * bytes_of(view.element) : 0;
+  }
+  std::byte* at(int pixel) const {
+    if (distance_ != 0) return first_ + pixel * distance_;
+    return element_at(view_, arena_, pixels_.y[pixel], pixels_.x[pixel], channel_);
+  }
+
+ private:
+  const View& view_;
+  const PixelRun& pixels_;
+  int64_t channel_;
+  std::byte* arena_;
+  std::byte* first_;
+  int64_t distance_;
+};
+
+/// Stores positions of 16 channels from `first` on, `channels` of them wanted, of up to four
+/// pixels.
+__attribute__((always_inline)) inline void store_codes(const CodeTarget& target,
+                                                       const __m512i* positions,
+                                                       const PixelRun& pixels, int64_t first,
+                                                       int channels, std::byte* arena) {
+  const int32_t least = target.requant.least, most = target.requant.most;
+  const auto place = [&](int pixel) {
+    return element_at(target.to, arena, pixels.y[pixel], pixels.x[pixel], first);
+  };
+  if (target.to.element == Element::U16) {
+    for (int i = 0; i < pixels.count; ++i)
+      store_words(place(i), channels, _mm512_cvtepi32_epi16(clamped(positions[i], least, most)));
+    return;
+  }
+  const __m512i codes = in_order(bytes_of_registers(positions, least, most));
+  if (channels < kLanes) {
+    for (int i = 0; i < pixels.count; ++i)
+      store_piecewise(place(i), channels,
+                      _mm512_maskz_compress_epi32(static_cast<__mmask16>(0xF << 4 * i), codes));
+    return;
+  }
+  if (pixels.count == 4 && pixels.in_one_row()) {
+    std::byte* to = place(0);
+    const int64_t stride = target.to.pixel_stride;
+    if (stride == kLanes) return _mm512_storeu_si512(to, codes);
+    const auto piece = [&](int64_t i) { return reinterpret_cast<__m128i*>(to + i * stride); };
+    _mm_storeu_si128(piece(0), _mm512_castsi512_si128(codes));
+    _mm_storeu_si128(piece(1), _mm512_extracti32x4_epi32(codes, 1));
+    _mm_storeu_si128(piece(2), _mm512_extracti32x4_epi32(codes, 2));
+    _mm_storeu_si128(piece(3), _mm512_extracti32x4_epi32(codes, 3));
+    return;
+  }
+  for (int i = 0; i < pixels.count; ++i)
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(place(i)),
+                     _mm512_castsi512_si128(
+                         _mm512_maskz_compress_epi32(static_cast<__mmask16>(0xF << 4 * i), codes)));
 }
 
 /// A requant's numbers for up to 64 channels: made once, used for every pixel.
@@ -186,6 +277,24 @@ class ChannelNumbers {
       all<kVectors, kBox, Shift::Long>(sums, boxes, offsets_[border], result);
     else
       all<kVectors, kBox, Shift::Short>(sums, boxes, offsets_[border], result);
+  }
+
+  /// Calls work(numbers of register v's channels: sums to positions), without boxes, in the first
+  /// border class.
+  template <class Work>
+  __attribute__((always_inline)) inline void with_register(int v, const Work& work) const {
+    // Copies stay in registers while `work` stores to memory.
+    const ChannelTable channels = channels_[v];
+    const OffsetTable offsets = offsets_[0][v];
+    const Requant requant = *requant_;
+    if (shift_of(requant) == Shift::Long)
+      work([&](__m512i sum) INSTANTNET_INLINE_LAMBDA {
+        return position<false, Shift::Long>(sum, sum, channels, offsets, requant);
+      });
+    else
+      work([&](__m512i sum) INSTANTNET_INLINE_LAMBDA {
+        return position<false, Shift::Short>(sum, sum, channels, offsets, requant);
+      });
   }
 
  private:
@@ -248,6 +357,26 @@ class ReaderNumbers {
     }
   }
 
+  /// Whether write_run may be called.
+  bool takes_runs() const { return targets_.size() <= kMost; }
+  /// sums: kVectors registers a pixel, of all pixels of the run rounded up to a multiple of four.
+  /// Not inlined, or its registers end in memory.
+  template <int kVectors>
+  __attribute__((noinline)) void write_run(const __m512i* sums, const PixelRun& pixels,
+                                           std::byte* arena) const {
+    for (size_t i = 0; i < targets_.size(); ++i)
+      for (int v = 0; v < kVectors; ++v)
+        numbers_[i].with_register(v, [&](const auto& position) INSTANTNET_INLINE_LAMBDA {
+          for (int p = 0; p < pixels.count; p += 4) {
+            __m512i positions[4];
+            INSTANTNET_UNROLL
+            for (int j = 0; j < 4; ++j) positions[j] = position(sums[(p + j) * kVectors + v]);
+            store_codes(targets_[i], positions, pixels.part(p, 4), first_ + v * kLanes,
+                        count_ - v * kLanes, arena);
+          }
+        });
+  }
+
  private:
   static constexpr size_t kMost = 3;  // whose numbers are kept here
   std::span<const CodeTarget> targets_;
@@ -296,7 +425,48 @@ class Epilogue64 {
     readers_.write<kVectors, false>(values, values, 0, y, x, arena);
   }
 
+  /// Whether finish_run may be called: pixels are alike.
+  bool takes_runs() const { return borders_.count == 1 && readers_.takes_runs(); }
+  /// finish of many pixels without boxes; `sums` as write_run's, overwritten.
+  template <int kVectors>
+  inline void finish_run(__m512i* sums, const PixelRun& pixels, std::byte* arena) const {
+    if (epilogue_.to_stream)
+      for (int v = 0; v < kVectors; ++v) stream_run<kVectors>(sums, v, pixels, arena);
+    readers_.write_run<kVectors>(sums, pixels, arena);
+  }
+
  private:
+  /// Register v of each pixel to stream values.
+  template <int kVectors>
+  __attribute__((noinline)) void stream_run(__m512i* sums, int v, const PixelRun& pixels,
+                                            std::byte* arena) const {
+    const int64_t channel = first_ + v * kLanes;
+    const int count = count_ - v * kLanes;
+    const __m512i least = _mm512_set1_epi32(epilogue_.requant.least);
+    const __m512i most = _mm512_set1_epi32(epilogue_.requant.most);
+    stream_.with_register(v, [&](const auto& position) INSTANTNET_INLINE_LAMBDA {
+      for (int p = 0; p < pixels.count; ++p) {
+        __m512i& sum = sums[p * kVectors + v];
+        sum = _mm512_min_epi32(_mm512_max_epi32(position(sum), least), most);
+      }
+    });
+    if (epilogue_.has_addend) {
+      const Places places(epilogue_.addend, pixels, channel, arena);
+      const __m512i add_least = _mm512_set1_epi32(epilogue_.add_least);
+      const __m512i add_most = _mm512_set1_epi32(epilogue_.add_most);
+      const __mmask16 lanes = first_lanes(count);
+      for (int p = 0; p < pixels.count; ++p) {
+        __m512i& sum = sums[p * kVectors + v];
+        const __m512i both = _mm512_add_epi32(sum, _mm512_maskz_loadu_epi32(lanes, places.at(p)));
+        sum = _mm512_min_epi32(_mm512_max_epi32(both, add_least), add_most);
+      }
+    }
+    if (!epilogue_.store_stream) return;
+    const Places places(epilogue_.stream, pixels, channel, arena);
+    for (int p = 0; p < pixels.count; ++p)
+      store_numbers(places.at(p), count, sums[p * kVectors + v]);
+  }
+
   const Epilogue& epilogue_;
   const Borders& borders_;
   int64_t first_;

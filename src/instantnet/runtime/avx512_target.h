@@ -3,7 +3,8 @@
 // nothing of the standard library is compiled for more than the program needs.
 //
 // INSTANTNET_UNROLL before a loop of few, constant rounds over registers: arrays of registers stay
-// registers only when nothing but constants indexes them.
+// registers only when nothing but constants indexes them. INSTANTNET_INLINE_LAMBDA behind a
+// lambda's parameters: it becomes part of its caller.
 #pragma once
 
 // A pragma is one string, which may not be broken.
@@ -17,4 +18,5 @@
 #define INSTANTNET_AVX512_END _Pragma("GCC pop_options")
 #define INSTANTNET_UNROLL _Pragma("GCC unroll 16")
 #endif
+#define INSTANTNET_INLINE_LAMBDA __attribute__((always_inline))
 // clang-format on
