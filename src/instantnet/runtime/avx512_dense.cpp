@@ -243,8 +243,7 @@ inline __m512i spread(const std::byte* at) {
 /// One tile's sums of packed weights times stored codes: kPixels pixels by kVectors x 16 channels.
 template <int kPixels, int kVectors>
 struct Tile {
-  // Pixels up to a multiple of four, for the epilogue.
-  __m512i sum[(kPixels + 3) / 4 * 4][kVectors];
+  __m512i sum[kPixels][kVectors];
   void clear() {
     for (auto& row : sum)
       for (__m512i& one : row) one = _mm512_setzero_si512();

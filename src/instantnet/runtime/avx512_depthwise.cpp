@@ -1,7 +1,6 @@
 // A window's rows are taken four at a time. For each input column the four rows' bytes of 64
-// channels are interleaved: register i, 128-bit lane L, 32-bit number j hold the four rows of
-// channel 16 L + 4 i + j. A dot product with weights in the same order then adds four products a
-// channel, and packing four registers of results to bytes puts channels back into their order.
+// channels are interleaved: register v, 32-bit number c hold the four rows of channel 16 v + c. A
+// dot product with weights in the same order then adds four products a channel.
 #include "instantnet/runtime/avx512_depthwise.h"
 
 #include <algorithm>
@@ -27,16 +26,9 @@ int row_groups(const ConvShape& shape) { return (shape.kernel_height + 3) / 4; }
 int blocks_of(const ConvShape& shape) { return (shape.channels + 63) / 64; }
 int columns_of(const ConvShape& shape) { return shape.width + 2 * shape.padding; }
 
-/// Weights of a block, then -zero times the sum of W of its channels (32 bits), in registers'
-/// order.
+/// Weights of a block, then -zero times the sum of W of its channels (32 bits).
 int64_t block_bytes(const ConvShape& shape) {
   return (int64_t{row_groups(shape)} * shape.kernel_width + 1) * kColumnBytes;
-}
-
-/// Place of a block's channel among 64 numbers in registers' order.
-int place_of(int channel) {
-  const int lane = channel / 16, within = channel % 16;
-  return within / 4 * 16 + lane * 4 + within % 4;
 }
 
 }  // namespace
@@ -53,7 +45,7 @@ void depthwise_pack(const ConvProblem& problem, const WeightSource& weights, std
   for (int c = 0; c < shape.channels; ++c) {
     weights.narrow(problem.weight_bits, c * shape.taps(), shape.taps(), codes.data());
     std::byte* block = packed + c / 64 * block_bytes(shape);
-    const int place = place_of(c % 64);
+    const int place = c % 64;
     int32_t sum = 0;
     for (int column = 0; column < row_groups(shape) * shape.kernel_width; ++column) {
       const int first = column / shape.kernel_width * 4, s = column % shape.kernel_width;
@@ -84,16 +76,14 @@ inline void dot_bytes(__m512i& sum, __m512i codes, __m512i weights) {
   __asm__("vpdpbusd %2, %1, %0" : "+v"(sum) : "v"(codes), "v"(weights));
 }
 
-/// Sums of 64 channels in registers' order, and of their codes.
-struct Sums {
-  __m512i of[kRegisters], boxes[kRegisters];
-};
-
 /// Four rows of one column, interleaved; rows beyond the window are zero.
 inline void interleave(const std::byte* const* rows, int count, __mmask64 lanes, std::byte* to) {
   __m512i row[4];
   for (int r = 0; r < 4; ++r)
     row[r] = r < count ? _mm512_maskz_loadu_epi8(lanes, rows[r]) : _mm512_setzero_si512();
+  // Unpacking stays within 128 bits: 128-bit part L gets channels 4 L .. 4 L + 3 of each 16.
+  const __m512i order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
+  for (int r = 0; r < count; ++r) row[r] = _mm512_permutexvar_epi32(order, row[r]);
   const __m512i low01 = _mm512_unpacklo_epi8(row[0], row[1]);
   const __m512i high01 = _mm512_unpackhi_epi8(row[0], row[1]);
   const __m512i low23 = _mm512_unpacklo_epi8(row[2], row[3]);
@@ -123,141 +113,147 @@ void interleave_row(const ConvShape& shape, const View& input, int y, int first,
   }
 }
 
-template <bool kBoxes>
-inline Sums window(const ConvShape& shape, int x, const std::byte* columns,
-                   const std::byte* weights) {
-  Sums sums;
-  INSTANTNET_UNROLL
-  for (int i = 0; i < kRegisters; ++i) sums.of[i] = sums.boxes[i] = _mm512_setzero_si512();
-  const __m512i ones = _mm512_set1_epi8(1);
-  for (int group = 0; group < row_groups(shape); ++group)
-    for (int s = 0; s < shape.kernel_width; ++s, weights += kColumnBytes) {
-      const std::byte* column =
-          columns + (int64_t{group} * columns_of(shape) + x * shape.stride + s * shape.dilation) *
-                        kColumnBytes;
-      INSTANTNET_UNROLL
-      for (int i = 0; i < kRegisters; ++i) {
-        const __m512i codes = _mm512_load_si512(column + 64 * i);
-        dot_bytes(sums.of[i], codes, _mm512_load_si512(weights + 64 * i));
-        if constexpr (kBoxes) dot_bytes(sums.boxes[i], codes, ones);
-      }
-    }
-  return sums;
-}
-
-/// Sums of equations (3) and (4).
-template <bool kBoxes>
-inline void complete(Sums& sums, const WeightForm& form, const __m512i* corrections) {
-  INSTANTNET_UNROLL
-  for (int i = 0; i < kRegisters; ++i) {
-    if constexpr (kBoxes) {
-      if (form.scale == 2)
-        sums.of[i] = _mm512_add_epi32(_mm512_slli_epi32(sums.of[i], 1), sums.boxes[i]);
-      else if (form.offset != 0)
-        sums.of[i] = _mm512_add_epi32(
-            sums.of[i], _mm512_mullo_epi32(sums.boxes[i], _mm512_set1_epi32(form.offset)));
-    }
-    sums.of[i] = _mm512_add_epi32(sums.of[i], corrections[i]);
-  }
-}
-
-/// Registers' order to 16 neighbouring channels a register.
-inline void to_channel_order(__m512i* x) {
-  const __m512i a = _mm512_shuffle_i32x4(x[0], x[1], 0x44);
-  const __m512i b = _mm512_shuffle_i32x4(x[0], x[1], 0xEE);
-  const __m512i c = _mm512_shuffle_i32x4(x[2], x[3], 0x44);
-  const __m512i d = _mm512_shuffle_i32x4(x[2], x[3], 0xEE);
-  x[0] = _mm512_shuffle_i32x4(a, c, 0x88);
-  x[1] = _mm512_shuffle_i32x4(a, c, 0xDD);
-  x[2] = _mm512_shuffle_i32x4(b, d, 0x88);
-  x[3] = _mm512_shuffle_i32x4(b, d, 0xDD);
-}
-
-/// One target's numbers in registers' order, when sums become its codes at once.
-class OrderedCodes {
- public:
-  OrderedCodes(const CodeTarget& target, int first, int count) : target_(target) {
-    alignas(64) int32_t multipliers[64] = {};
-    alignas(64) int64_t offsets[64] = {};
-    for (int c = 0; c < count; ++c) {
-      multipliers[place_of(c)] = target.requant.multiplier[first + c];
-      offsets[place_of(c)] = target.requant.offset[first + c];
-    }
-    for (int i = 0; i < kRegisters; ++i) {
-      channels_[i].multiplier = _mm512_load_si512(multipliers + 16 * i);
-      channels_[i].odd_multiplier = odd_lanes(channels_[i].multiplier);
-      offsets_[i] = offset_table(offsets + 16 * i, 0xFFFF);
-    }
-  }
-
-  void finish(const Sums& sums, __mmask64 lanes, std::byte* at) const {
-    if (shift_of(target_.requant) == Shift::Long)
-      store<Shift::Long>(sums, lanes, at);
-    else
-      store<Shift::Short>(sums, lanes, at);
-  }
-
- private:
-  template <Shift kShift>
-  void store(const Sums& sums, __mmask64 lanes, std::byte* at) const {
-    __m512i positions[kRegisters];
-    INSTANTNET_UNROLL
-    for (int i = 0; i < kRegisters; ++i)
-      positions[i] = position<false, kShift>(sums.of[i], sums.of[i], channels_[i], offsets_[i],
-                                             target_.requant);
-    const Requant& requant = target_.requant;
-    _mm512_mask_storeu_epi8(at, lanes, bytes_of_registers(positions, requant.least, requant.most));
-  }
-
-  const CodeTarget target_;  // a copy: what it is made from may be a temporary
-  ChannelTable channels_[kRegisters];
-  OffsetTable offsets_[kRegisters];
-};
+/// Output pixels whose sums are made before the epilogue takes them.
+constexpr int kRun = 16;
 
 /// What stays the same for all pixels of a block of channels.
 struct Block {
   const ConvProblem& problem;
   const ConvCall& call;
   const std::byte* weights;
+  const std::byte* corrections;
   int first, count;
   WeightForm form;
-  __m512i corrections[kRegisters];
   __mmask64 lanes;
 };
 
+/// Sums of kRun pixels, `vectors` registers each, and of their codes.
+struct Sums {
+  __m512i of[kRun * kRegisters], boxes[kRun * kRegisters];
+};
+
+/// Equations (3) and (4) from sums of products and of codes.
 template <bool kBoxes>
-void finish_in_order(const Block& block, Sums& sums, const Epilogue64& epilogue, int y, int x,
-                     std::byte* arena) {
-  to_channel_order(sums.of);
-  if constexpr (kBoxes) to_channel_order(sums.boxes);
-  if (!block.problem.box) return epilogue.finish<kRegisters, false>(sums.of, sums.of, y, x, arena);
-  const __m512i zeros =
-      _mm512_set1_epi32(block.problem.input.zero * static_cast<int>(block.problem.shape.taps()));
-  for (__m512i& box : sums.boxes) box = _mm512_sub_epi32(box, zeros);
-  epilogue.finish<kRegisters, true>(sums.of, sums.boxes, y, x, arena);
+inline __m512i completed(__m512i sum, __m512i box, const WeightForm& form, __m512i correction) {
+  if constexpr (kBoxes) {
+    if (form.scale == 2)
+      sum = _mm512_add_epi32(_mm512_slli_epi32(sum, 1), box);
+    else if (form.offset != 0)
+      sum = _mm512_add_epi32(sum, _mm512_mullo_epi32(box, _mm512_set1_epi32(form.offset)));
+  }
+  return _mm512_add_epi32(sum, correction);
 }
 
+/// Register v of output pixels x .. x + count - 1, windows of three rows and columns.
 template <bool kBoxes>
+void sum_threes(const Block& block, const std::byte* columns, int v, int vectors, int x, int count,
+                Sums& sums) {
+  const ConvShape& shape = block.problem.shape;
+  const WeightForm form = block.form;
+  const __m512i ones = _mm512_set1_epi8(1), zero = _mm512_setzero_si512();
+  const __m512i correction = _mm512_load_si512(block.corrections + 64 * v);
+  __m512i w[3], codes[3], boxes[3] = {zero, zero, zero};
+  INSTANTNET_UNROLL
+  for (int s = 0; s < 3; ++s) w[s] = _mm512_load_si512(block.weights + kColumnBytes * s + 64 * v);
+  const int stride = shape.stride, dilation = shape.dilation;
+  const std::byte* column = columns + int64_t{x} * stride * kColumnBytes + 64 * v;
+  const auto read = [&](int s) INSTANTNET_INLINE_LAMBDA {
+    codes[s] = _mm512_load_si512(column + int64_t{s} * dilation * kColumnBytes);
+    if constexpr (kBoxes) {
+      boxes[s] = zero;
+      dot_bytes(boxes[s], codes[s], ones);
+    }
+  };
+  // Neighbouring windows share two columns where nothing is left out between them.
+  const bool slides = stride == 1 && dilation == 1;
+  if (slides) read(0), read(1);
+  for (int p = 0; p < count; ++p, column += stride * kColumnBytes) {
+    if (!slides) read(0), read(1);
+    read(2);
+    __m512i sum = zero;
+    INSTANTNET_UNROLL
+    for (int s = 0; s < 3; ++s) dot_bytes(sum, codes[s], w[s]);
+    const __m512i box = _mm512_add_epi32(_mm512_add_epi32(boxes[0], boxes[1]), boxes[2]);
+    sums.of[p * vectors + v] = completed<kBoxes>(sum, box, form, correction);
+    if constexpr (kBoxes) sums.boxes[p * vectors + v] = box;
+    codes[0] = codes[1], codes[1] = codes[2];
+    boxes[0] = boxes[1], boxes[1] = boxes[2];
+  }
+}
+
+/// The same of any window.
+template <bool kBoxes>
+void sum_windows(const Block& block, const std::byte* columns, int v, int vectors, int x, int count,
+                 Sums& sums) {
+  const ConvShape& shape = block.problem.shape;
+  const __m512i ones = _mm512_set1_epi8(1);
+  const __m512i correction = _mm512_load_si512(block.corrections + 64 * v);
+  for (int p = 0; p < count; ++p) {
+    __m512i sum = _mm512_setzero_si512(), box = sum;
+    const std::byte* weights = block.weights + 64 * v;
+    for (int group = 0; group < row_groups(shape); ++group)
+      for (int s = 0; s < shape.kernel_width; ++s, weights += kColumnBytes) {
+        const int64_t column = int64_t{group} * columns_of(shape) + (x + p) * shape.stride +
+                               int64_t{s} * shape.dilation;
+        const __m512i codes = _mm512_load_si512(columns + column * kColumnBytes + 64 * v);
+        dot_bytes(sum, codes, _mm512_load_si512(weights));
+        if constexpr (kBoxes) dot_bytes(box, codes, ones);
+      }
+    sums.of[p * vectors + v] = completed<kBoxes>(sum, box, block.form, correction);
+    if constexpr (kBoxes) sums.boxes[p * vectors + v] = box;
+  }
+}
+
+/// Sums of one run of pixels to the epilogue.
+template <int kVectors>
+void finish(const Block& block, Sums& sums, const Epilogue64& epilogue, const PixelRun& pixels,
+            std::byte* arena) {
+  if (!block.problem.box && epilogue.takes_runs())
+    return epilogue.finish_run<kVectors>(sums.of, pixels, arena);
+  const __m512i zeros =
+      _mm512_set1_epi32(block.problem.input.zero * static_cast<int>(block.problem.shape.taps()));
+  for (int p = 0; p < pixels.count; ++p) {
+    __m512i* of = sums.of + p * kVectors;
+    __m512i* boxes = sums.boxes + p * kVectors;
+    if (!block.problem.box) {
+      epilogue.finish<kVectors, false>(of, of, pixels.y[p], pixels.x[p], arena);
+      continue;
+    }
+    for (int v = 0; v < kVectors; ++v) boxes[v] = _mm512_sub_epi32(boxes[v], zeros);
+    epilogue.finish<kVectors, true>(of, boxes, pixels.y[p], pixels.x[p], arena);
+  }
+}
+
+template <bool kBoxes, int kVectors>
 void block_rows(const Block& block, const Part& part, std::byte* arena, std::byte* columns) {
   const ConvShape& shape = block.problem.shape;
-  const Epilogue& after = block.call.epilogue;
-  const bool at_once = !after.to_stream && after.codes.size() == 1 && !block.problem.box &&
-                       block.call.borders.count == 1 && after.codes[0].to.element == Element::U8;
-  const Epilogue64 general(after, block.call.borders, shape.out_channels, block.first, block.count);
-  const OrderedCodes ordered(at_once ? after.codes[0] : CodeTarget{}, block.first,
-                             at_once ? block.count : 0);
+  const Epilogue64 epilogue(block.call.epilogue, block.call.borders, shape.out_channels,
+                            block.first, block.count);
+  const bool threes = shape.kernel_height == 3 && shape.kernel_width == 3;
+  Sums sums;
+  int ys[kRun], xs[kRun];
   for (int y = part.row_begin; y < part.row_end; ++y) {
     interleave_row(shape, block.call.input, y, block.first, block.lanes, arena, columns);
-    for (int x = 0; x < shape.out_width; ++x) {
-      Sums sums = window<kBoxes>(shape, x, columns, block.weights);
-      complete<kBoxes>(sums, block.form, block.corrections);
-      if (at_once) {
-        ordered.finish(sums, block.lanes, element_at(after.codes[0].to, arena, y, x, block.first));
-        continue;
-      }
-      finish_in_order<kBoxes>(block, sums, general, y, x, arena);
+    for (int x = 0; x < shape.out_width; x += kRun) {
+      const int count = std::min(kRun, shape.out_width - x);
+      for (int v = 0; v < kVectors; ++v)
+        if (threes)
+          sum_threes<kBoxes>(block, columns, v, kVectors, x, count, sums);
+        else
+          sum_windows<kBoxes>(block, columns, v, kVectors, x, count, sums);
+      for (int p = 0; p < count; ++p) ys[p] = y, xs[p] = x + p;
+      finish<kVectors>(block, sums, epilogue, {ys, xs, count}, arena);
     }
   }
+}
+
+using RowsFunction = void (*)(const Block&, const Part&, std::byte*, std::byte*);
+
+template <bool kBoxes>
+RowsFunction rows_function(int count) {
+  static constexpr RowsFunction kFunctions[kRegisters] = {
+      block_rows<kBoxes, 1>, block_rows<kBoxes, 2>, block_rows<kBoxes, 3>, block_rows<kBoxes, 4>};
+  return kFunctions[(count - 1) / kLanes];
 }
 
 }  // namespace
@@ -270,13 +266,11 @@ void depthwise_convolve(const ConvProblem& problem, const ConvCall& call, const 
   for (int b = 0; b < blocks_of(shape); ++b) {
     const std::byte* weights = call.weights + b * block_bytes(shape);
     const int count = std::min(64, shape.channels - 64 * b);
-    Block block{problem, call, weights, 64 * b, count, form, {}, first_bytes(count)};
-    for (int i = 0; i < kRegisters; ++i)
-      block.corrections[i] = _mm512_load_si512(weights + corrections + 64 * i);
-    if (problem.box || form.needs_box())
-      block_rows<true>(block, part, memory.arena, memory.scratch);
-    else
-      block_rows<false>(block, part, memory.arena, memory.scratch);
+    const Block block{problem, call,  weights, weights + corrections,
+                      64 * b,  count, form,    first_bytes(count)};
+    const bool boxes = problem.box || form.needs_box();
+    const RowsFunction rows = boxes ? rows_function<true>(count) : rows_function<false>(count);
+    rows(block, part, memory.arena, memory.scratch);
   }
 }
 

@@ -279,13 +279,14 @@ class ChannelNumbers {
       all<kVectors, kBox, Shift::Short>(sums, boxes, offsets_[border], result);
   }
 
-  /// Calls work(numbers of register v's channels: sums to positions), without boxes, in the first
-  /// border class.
+  /// Calls work(numbers of register v's channels: sums to positions), without boxes; `border` is
+  /// less than kMostBorders.
   template <class Work>
-  __attribute__((always_inline)) inline void with_register(int v, const Work& work) const {
+  __attribute__((always_inline)) inline void with_register(int v, int border,
+                                                           const Work& work) const {
     // Copies stay in registers while `work` stores to memory.
     const ChannelTable channels = channels_[v];
-    const OffsetTable offsets = offsets_[0][v];
+    const OffsetTable offsets = offsets_[border][v];
     const Requant requant = *requant_;
     if (shift_of(requant) == Shift::Long)
       work([&](__m512i sum) INSTANTNET_INLINE_LAMBDA {
@@ -359,18 +360,20 @@ class ReaderNumbers {
 
   /// Whether write_run may be called.
   bool takes_runs() const { return targets_.size() <= kMost; }
-  /// sums: kVectors registers a pixel, of all pixels of the run rounded up to a multiple of four.
+  /// sums: kVectors registers a pixel.
   /// Not inlined, or its registers end in memory.
   template <int kVectors>
-  __attribute__((noinline)) void write_run(const __m512i* sums, const PixelRun& pixels,
+  __attribute__((noinline)) void write_run(const __m512i* sums, const PixelRun& pixels, int border,
                                            std::byte* arena) const {
     for (size_t i = 0; i < targets_.size(); ++i)
       for (int v = 0; v < kVectors; ++v)
-        numbers_[i].with_register(v, [&](const auto& position) INSTANTNET_INLINE_LAMBDA {
-          for (int p = 0; p < pixels.count; p += 4) {
+        numbers_[i].with_register(v, border, [&](const auto& position) INSTANTNET_INLINE_LAMBDA {
+          const int last = pixels.count - 1;
+          for (int p = 0; p <= last; p += 4) {
             __m512i positions[4];
             INSTANTNET_UNROLL
-            for (int j = 0; j < 4; ++j) positions[j] = position(sums[(p + j) * kVectors + v]);
+            for (int j = 0; j < 4; ++j)
+              positions[j] = position(sums[std::min(p + j, last) * kVectors + v]);
             store_codes(targets_[i], positions, pixels.part(p, 4), first_ + v * kLanes,
                         count_ - v * kLanes, arena);
           }
@@ -425,26 +428,42 @@ class Epilogue64 {
     readers_.write<kVectors, false>(values, values, 0, y, x, arena);
   }
 
-  /// Whether finish_run may be called: pixels are alike.
-  bool takes_runs() const { return borders_.count == 1 && readers_.takes_runs(); }
+  /// Whether finish_run may be called.
+  bool takes_runs() const {
+    return borders_.count <= ChannelNumbers::kMostBorders && readers_.takes_runs();
+  }
   /// finish of many pixels without boxes; `sums` as write_run's, overwritten.
   template <int kVectors>
   inline void finish_run(__m512i* sums, const PixelRun& pixels, std::byte* arena) const {
-    if (epilogue_.to_stream)
-      for (int v = 0; v < kVectors; ++v) stream_run<kVectors>(sums, v, pixels, arena);
-    readers_.write_run<kVectors>(sums, pixels, arena);
+    if (borders_.count == 1) return finish_alike<kVectors>(sums, pixels, 0, arena);
+    const auto border = [&](int p) {
+      return borders_.row[pixels.y[p]] + borders_.column[pixels.x[p]];
+    };
+    for (int p = 0, next = 0; p < pixels.count; p = next) {
+      for (next = p + 1; next < pixels.count && border(next) == border(p);) ++next;
+      finish_alike<kVectors>(sums + p * kVectors, pixels.part(p, next - p), border(p), arena);
+    }
   }
 
  private:
+  /// Pixels of one border class.
+  template <int kVectors>
+  inline void finish_alike(__m512i* sums, const PixelRun& pixels, int border,
+                           std::byte* arena) const {
+    if (!epilogue_.to_stream) return readers_.write_run<kVectors>(sums, pixels, border, arena);
+    for (int v = 0; v < kVectors; ++v) stream_run<kVectors>(sums, v, pixels, border, arena);
+    readers_.write_run<kVectors>(sums, pixels, 0, arena);
+  }
+
   /// Register v of each pixel to stream values.
   template <int kVectors>
   __attribute__((noinline)) void stream_run(__m512i* sums, int v, const PixelRun& pixels,
-                                            std::byte* arena) const {
+                                            int border, std::byte* arena) const {
     const int64_t channel = first_ + v * kLanes;
     const int count = count_ - v * kLanes;
     const __m512i least = _mm512_set1_epi32(epilogue_.requant.least);
     const __m512i most = _mm512_set1_epi32(epilogue_.requant.most);
-    stream_.with_register(v, [&](const auto& position) INSTANTNET_INLINE_LAMBDA {
+    stream_.with_register(v, border, [&](const auto& position) INSTANTNET_INLINE_LAMBDA {
       for (int p = 0; p < pixels.count; ++p) {
         __m512i& sum = sums[p * kVectors + v];
         sum = _mm512_min_epi32(_mm512_max_epi32(position(sum), least), most);
