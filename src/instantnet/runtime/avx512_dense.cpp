@@ -20,6 +20,19 @@ namespace {
 /// Output pixels worked on at once.
 constexpr int kMostPixels = 16;
 
+/// How products are made.
+enum class Way {
+  Bytes,  // both sides are bytes
+  Split,  // codes are bytes; wider weights are two bytes, high and low
+  Words,  // 16 bits
+};
+
+Way way_of(const ConvProblem& problem) {
+  if (takes_bytes(problem)) return Way::Bytes;
+  const bool bytes_in = problem.input.element() == Element::U8;
+  return bytes_in && !problem.wide ? Way::Split : Way::Words;
+}
+
 /// How 16-bit kernels split codes: one plane of up to 15 bits, or two of 8.
 struct Planes {
   int count = 1;
@@ -36,7 +49,14 @@ Planes planes_of(const ConvProblem& problem) {
   return planes;
 }
 
-int channels_a_step(const ConvProblem& problem) { return takes_bytes(problem) ? 4 : 2; }
+int channels_a_step(const ConvProblem& problem) { return way_of(problem) == Way::Words ? 2 : 4; }
+
+/// Weights of all groups; split ones take twice what a step's four bytes take.
+GroupLayout layout_of(const ConvProblem& problem) {
+  GroupLayout layout = group_layout(problem.shape, channels_a_step(problem));
+  if (way_of(problem) == Way::Split) layout.block_bytes *= 2;
+  return layout;
+}
 
 bool needs_box(const ConvProblem& problem) {
   const int packed_bits = takes_bytes(problem) ? 8 : 16;
@@ -45,7 +65,7 @@ bool needs_box(const ConvProblem& problem) {
 
 /// 8-bit pixels are widened to 16 bits in scratch before 16-bit kernels read them.
 bool widens(const ConvProblem& problem) {
-  return !takes_bytes(problem) && problem.input.element() == Element::U8;
+  return way_of(problem) == Way::Words && problem.input.element() == Element::U8;
 }
 
 struct WideImage {
@@ -70,7 +90,7 @@ struct Input {
 }  // namespace
 
 size_t dense_packed_bytes(const ConvProblem& problem) {
-  const GroupLayout layout = group_layout(problem.shape, channels_a_step(problem));
+  const GroupLayout layout = layout_of(problem);
   // The weights, and for each output channel -zero times the sum of W.
   return static_cast<size_t>(problem.shape.groups * layout.group_bytes()) +
          static_cast<size_t>(problem.shape.groups * layout.blocks * 64) * sizeof(int64_t);
@@ -167,15 +187,49 @@ int64_t pack_row(const WeightForm& form, const ConvProblem& problem, const uint1
 
 }  // namespace
 
+namespace {
+
+/// Numbers of 16 bits as high bytes (signed) and low bytes (unsigned). Returns the sum of the low
+/// ones.
+int64_t split_row(const std::byte* numbers, int count, std::byte* high, std::byte* low) {
+  int64_t sum = 0;
+  for (int i = 0; i < count; ++i) {
+    int16_t number;
+    std::memcpy(&number, numbers + 2 * i, sizeof number);
+    high[i] = static_cast<std::byte>(number >> 8);
+    low[i] = static_cast<std::byte>(number & 0xFF);
+    sum += number & 0xFF;
+  }
+  return sum;
+}
+
+/// One block's 16 channels as rows of 32-bit numbers, turned so that a register has one number of
+/// each, `apart` bytes from one register to the next.
+void turn(const std::byte* rows, int64_t row_bytes, int numbers, int64_t apart, std::byte* to) {
+  for (int at = 0; at < numbers; at += kLanes) {
+    __m512i lines[kLanes];
+    INSTANTNET_UNROLL
+    for (int i = 0; i < kLanes; ++i)
+      lines[i] = _mm512_loadu_si512(rows + i * row_bytes + int64_t{4} * at);
+    transpose(lines);
+    for (int i = 0; i < std::min(kLanes, numbers - at); ++i)
+      _mm512_store_si512(to + apart * (at + i), lines[i]);
+  }
+}
+
+}  // namespace
+
 void dense_pack(const ConvProblem& problem, const WeightSource& weights, std::byte* packed) {
   const ConvShape& shape = problem.shape;
-  const bool bytes = takes_bytes(problem);
+  const Way way = way_of(problem);
+  const bool bytes = way == Way::Bytes, split = way == Way::Split;
   const int step = channels_a_step(problem);
-  const GroupLayout layout = group_layout(shape, step);
+  const GroupLayout layout = layout_of(problem);
   const WeightForm form = weight_form(problem.lattice, problem.weight_bits, bytes ? 8 : 16);
   const int channels = shape.group_channels();
   const int numbers = layout.taps * layout.steps;  // registers of a vector, of 32 bits a lane
   const int64_t row_bytes = (int64_t{4} * numbers + 63) / 64 * 64;
+  const bool full = channels % step == 0;  // nothing fills up a step
   // Nested codes are shifted as they are packed; rounding division has a loop of its own.
   const bool nested = problem.lattice == Lattice::Nested;
   const int narrower = nested ? weights.master_bits - problem.weight_bits : 0;
@@ -183,11 +237,16 @@ void dense_pack(const ConvProblem& problem, const WeightSource& weights, std::by
   std::fill_n(corrections, int64_t{shape.groups} * layout.blocks * 64, 0);
   std::vector<uint16_t> codes(static_cast<size_t>(shape.taps() + kLanes));
   std::vector<std::byte> rows(static_cast<size_t>(kLanes * row_bytes));
+  std::vector<std::byte> low_rows(split ? rows.size() : 0);
+  std::vector<std::byte> words(split ? static_cast<size_t>(2 * shape.taps() + 64) : 0);
   for (int group = 0; group < shape.groups; ++group)
     for (int first = 0; first < layout.out; first += kLanes) {
       const int count = std::min(kLanes, layout.out - first), block = first / 64;
       // Lanes without a channel, and what fills up a step, are zeros.
-      if (count < kLanes || channels % step != 0) std::fill(rows.begin(), rows.end(), std::byte{0});
+      if (count < kLanes || !full) {
+        std::fill(rows.begin(), rows.end(), std::byte{0});
+        std::fill(low_rows.begin(), low_rows.end(), std::byte{0});
+      }
       for (int lane = 0; lane < count; ++lane) {
         const int64_t at = (int64_t{group} * layout.out + first + lane) * shape.taps();
         const uint16_t* row_codes = codes.data();
@@ -196,30 +255,29 @@ void dense_pack(const ConvProblem& problem, const WeightSource& weights, std::by
         else
           divide_row(weights, problem.weight_bits, at, shape.taps(), codes.data());
         std::byte* row = rows.data() + lane * row_bytes;
-        int64_t sum = 0;
-        if (channels % step == 0) {
-          sum = pack_row(form, problem, row_codes, narrower, layout.taps * channels, bytes, row);
-        } else {
-          for (int tap = 0; tap < layout.taps; ++tap)
-            sum += pack_row(form, problem, row_codes + tap * channels, narrower, channels, bytes,
-                            row + int64_t{4} * tap * layout.steps);
+        int64_t sum = 0, low_sum = 0;
+        const int pieces = full ? 1 : layout.taps;  // that lie one behind the other
+        const int piece = full ? layout.taps * channels : channels;
+        for (int i = 0; i < pieces; ++i) {
+          const int64_t to = int64_t{4} * i * layout.steps;
+          const uint16_t* from = row_codes + i * piece;
+          sum += pack_row(form, problem, from, narrower, piece, bytes,
+                          split ? words.data() : row + to);
+          if (split)
+            low_sum +=
+                split_row(words.data(), piece, row + to, low_rows.data() + lane * row_bytes + to);
         }
         if (nested) sum = 2 * sum + shape.taps() * (1 - (int64_t{1} << problem.weight_bits));
+        // Low bytes are multiplied with stored codes less 128 (sum_split).
         corrections[(group * layout.blocks + block) * 64 + first % 64 + lane] =
-            -problem.input.zero * sum;
+            -problem.input.zero * sum + form.scale * 128 * low_sum;
       }
       const int vectors = (std::min(64, layout.out - block * 64) + kLanes - 1) / kLanes;
+      const int64_t apart = int64_t{split ? 128 : 64} * vectors;
       std::byte* to = packed + group * layout.group_bytes() + block * layout.block_bytes +
                       first % 64 / kLanes * 64;
-      for (int at = 0; at < numbers; at += kLanes) {
-        __m512i lines[kLanes];
-        INSTANTNET_UNROLL
-        for (int i = 0; i < kLanes; ++i)
-          lines[i] = _mm512_loadu_si512(rows.data() + i * row_bytes + int64_t{4} * at);
-        transpose(lines);
-        for (int i = 0; i < std::min(kLanes, numbers - at); ++i)
-          _mm512_store_si512(to + int64_t{64} * vectors * (at + i), lines[i]);
-      }
+      turn(rows.data(), row_bytes, numbers, apart, to);
+      if (split) turn(low_rows.data(), row_bytes, numbers, apart, to + 64 * vectors);
     }
 }
 
@@ -265,10 +323,11 @@ struct Registers {
     for (int p = 0; p < kPixels; ++p) INSTANTNET_UNROLL
     for (int v = 0; v < kVectors; ++v) of[p][v] = tile.sum[p][v];
   }
-  void store(Tile<kPixels, kVectors>& tile) const {
+  void store(Tile<kPixels, kVectors>& tile) const { store(tile.sum[0]); }
+  void store(__m512i* to) const {
     INSTANTNET_UNROLL
     for (int p = 0; p < kPixels; ++p) INSTANTNET_UNROLL
-    for (int v = 0; v < kVectors; ++v) tile.sum[p][v] = of[p][v];
+    for (int v = 0; v < kVectors; ++v) to[p * kVectors + v] = of[p][v];
   }
 };
 
@@ -278,10 +337,10 @@ struct Windows {
   int64_t distance = 0;  // 0: anywhere
 };
 
-/// Sets the tile to the sums of 8-bit products; never more than 32 bits. kRow: windows are
-/// `distance` apart. Not inlined, or g++ keeps the sums in the tile's memory.
+/// Sets kPixels times kVectors registers to the sums of 8-bit products; never more than 32 bits.
+/// kRow: windows are `distance` apart. Not inlined, or g++ keeps the sums in memory.
 template <int kPixels, int kVectors, bool kRow>
-__attribute__((noinline)) void sum_bytes(Tile<kPixels, kVectors>& tile, const Windows& windows,
+__attribute__((noinline)) void sum_bytes(__m512i* result, const Windows& windows,
                                          const int64_t* taps, int tap_count, int steps,
                                          const std::byte* weights) {
   Registers<kPixels, kVectors> sums;
@@ -312,7 +371,39 @@ __attribute__((noinline)) void sum_bytes(Tile<kPixels, kVectors>& tile, const Wi
       }
     }
   }
-  sums.store(tile);
+  sums.store(result);
+}
+
+/// sum_bytes of weights 256 high + low: low bytes are unsigned, so they are multiplied with stored
+/// codes less 128, and the rest is in the corrections. Sums wrap, their total fits.
+template <int kPixels, int kVectors>
+__attribute__((noinline)) void sum_split(__m512i* result, const Windows& windows,
+                                         const int64_t* taps, int tap_count, int steps,
+                                         const std::byte* weights) {
+  Registers<kPixels, kVectors> highs, lows;
+  const __m512i top_bits = _mm512_set1_epi8(static_cast<char>(0x80));
+  for (int tap = 0; tap < tap_count; ++tap) {
+    const std::byte* from[kPixels];
+    INSTANTNET_UNROLL
+    for (int p = 0; p < kPixels; ++p) from[p] = windows.from[p] + taps[tap];
+    for (int step = 0; step < steps; ++step, weights += 128 * kVectors) {
+      INSTANTNET_UNROLL
+      for (int p = 0; p < kPixels; ++p) {
+        const __m512i codes = spread(from[p] + 4 * step);
+        const __m512i centred = _mm512_xor_si512(codes, top_bits);
+        INSTANTNET_UNROLL
+        for (int v = 0; v < kVectors; ++v) {
+          dot_bytes(highs.of[p][v], codes, _mm512_load_si512(weights + 64 * v));
+          dot_bytes(lows.of[p][v], _mm512_load_si512(weights + 64 * (kVectors + v)), centred);
+        }
+      }
+    }
+  }
+  INSTANTNET_UNROLL
+  for (int p = 0; p < kPixels; ++p) INSTANTNET_UNROLL
+  for (int v = 0; v < kVectors; ++v)
+    lows.of[p][v] = _mm512_add_epi32(lows.of[p][v], _mm512_slli_epi32(highs.of[p][v], 8));
+  lows.store(result);
 }
 
 /// 16-bit products of one tap's steps [begin, end): codes as they are, or their low and high bytes
@@ -371,9 +462,10 @@ struct WideTile {
   }
 };
 
-/// What stays the same for all tiles of a block of channels.
+/// What stays the same for all pixels of a block of channels.
 struct Block {
   const ConvProblem& problem;
+  Way way;
   const GroupLayout& layout;
   const std::byte* weights;
   const int64_t* corrections;  // of the block's channels
@@ -385,7 +477,7 @@ struct Block {
   int sum_shift;
 };
 
-/// Output pixels of a tile, one behind the other in reading order: where their windows begin, and
+/// A run of output pixels, one behind the other in reading order: where their windows begin, and
 /// which they are.
 struct Pixels {
   const std::byte* from[kMostPixels];
@@ -394,10 +486,12 @@ struct Pixels {
   int64_t distance = 0;  // as Windows
 };
 
-/// 32-bit sums of equations (3) and (4) to the epilogue.
-template <int kPixels, int kVectors, bool kBox>
-inline void finish(Tile<kPixels, kVectors>& tile, const Block& block, const Pixels& pixels,
-                   const Epilogue64& epilogue, std::byte* arena) {
+/// 32-bit sums of products to those of equations (3) and (4), in place.
+template <int kVectors>
+void complete(__m512i* sums, const Block& block, int count, const int32_t* boxes) {
+  const int double_it = block.form.scale == 2 ? 1 : 0;
+  const bool corrected = block.problem.input.zero != 0 || block.way == Way::Split;
+  if (double_it == 0 && boxes == nullptr && !corrected) return;
   __m512i corrections[kVectors];
   INSTANTNET_UNROLL
   for (int v = 0; v < kVectors; ++v)
@@ -405,51 +499,25 @@ inline void finish(Tile<kPixels, kVectors>& tile, const Block& block, const Pixe
         _mm512_castsi256_si512(
             _mm512_cvtepi64_epi32(_mm512_loadu_si512(block.corrections + v * kLanes))),
         _mm512_cvtepi64_epi32(_mm512_loadu_si512(block.corrections + v * kLanes + 8)), 1);
-  const int double_it = block.form.scale == 2 ? 1 : 0;
-  const int taps = static_cast<int>(block.problem.shape.taps());
-  const int32_t* stored_boxes =
-      block.boxes == nullptr ? nullptr : &block.boxes->at(pixels.y[0], pixels.x[0]);
-  const auto offset_of = [&](int p) INSTANTNET_INLINE_LAMBDA {
-    const int stored = stored_boxes == nullptr ? 0 : stored_boxes[p];
-    return _mm512_set1_epi32(static_cast<int32_t>(static_cast<uint32_t>(block.form.offset) *
-                                                  static_cast<uint32_t>(stored)));
-  };
-  if (!kBox && epilogue.takes_runs()) {
-    if (double_it != 0 || stored_boxes != nullptr || block.problem.input.zero != 0)
-      for (int p = 0; p < pixels.count; ++p) {
-        const __m512i offset = offset_of(p);
-        INSTANTNET_UNROLL
-        for (int v = 0; v < kVectors; ++v)
-          tile.sum[p][v] =
-              _mm512_add_epi32(_mm512_slli_epi32(tile.sum[p][v], static_cast<unsigned>(double_it)),
-                               _mm512_add_epi32(offset, corrections[v]));
-      }
-    return epilogue.finish_run<kVectors>(tile.sum[0], {pixels.y, pixels.x, pixels.count}, arena);
-  }
-  for (int p = 0; p < pixels.count; ++p) {
-    const int stored = stored_boxes == nullptr ? 0 : stored_boxes[p];
-    const __m512i offset = offset_of(p);
-    __m512i sums[kVectors], boxes[kVectors];
+  for (int p = 0; p < count; ++p, sums += kVectors) {
+    const auto stored = static_cast<uint32_t>(boxes == nullptr ? 0 : boxes[p]);
+    const __m512i offset =
+        _mm512_set1_epi32(static_cast<int32_t>(static_cast<uint32_t>(block.form.offset) * stored));
     INSTANTNET_UNROLL
-    for (int v = 0; v < kVectors; ++v) {
-      sums[v] = _mm512_slli_epi32(tile.sum[p][v], static_cast<unsigned>(double_it));
-      sums[v] = _mm512_add_epi32(_mm512_add_epi32(sums[v], offset), corrections[v]);
-      boxes[v] = _mm512_set1_epi32(stored - block.problem.input.zero * taps);
-    }
-    epilogue.finish<kVectors, kBox>(sums, boxes, pixels.y[p], pixels.x[p], arena);
+    for (int v = 0; v < kVectors; ++v)
+      sums[v] = _mm512_add_epi32(_mm512_slli_epi32(sums[v], static_cast<unsigned>(double_it)),
+                                 _mm512_add_epi32(offset, corrections[v]));
   }
 }
 
-/// 64-bit sums, shifted into 32 bits, to the epilogue.
-template <int kPixels, int kVectors, bool kBox>
-inline void finish_wide(const WideTile<kPixels, kVectors>& tile, const Block& block,
-                        const Pixels& pixels, const Epilogue64& epilogue, std::byte* arena) {
+/// 64-bit sums of products to those of equations (3) and (4), shifted into 32 bits.
+template <int kPixels, int kVectors>
+void complete_wide(const WideTile<kPixels, kVectors>& tile, const Block& block, int count,
+                   const int32_t* boxes, __m512i* sums) {
   const __m128i shift = _mm_cvtsi32_si128(block.sum_shift);
-  const int taps = static_cast<int>(block.problem.shape.taps());
-  for (int p = 0; p < pixels.count; ++p) {
-    const int stored = block.boxes ? block.boxes->at(pixels.y[p], pixels.x[p]) : 0;
-    const __m512i offset = _mm512_set1_epi64(int64_t{block.form.offset} * stored);
-    __m512i sums[kVectors], boxes[kVectors];
+  for (int p = 0; p < std::min(count, kPixels); ++p, sums += kVectors) {
+    const __m512i offset =
+        _mm512_set1_epi64(int64_t{block.form.offset} * (boxes == nullptr ? 0 : boxes[p]));
     for (int v = 0; v < kVectors; ++v) {
       __m256i half[2];
       for (int h = 0; h < 2; ++h) {
@@ -460,15 +528,28 @@ inline void finish_wide(const WideTile<kPixels, kVectors>& tile, const Block& bl
         half[h] = _mm512_cvtepi64_epi32(_mm512_sra_epi64(sum, shift));
       }
       sums[v] = _mm512_inserti64x4(_mm512_castsi256_si512(half[0]), half[1], 1);
-      boxes[v] = _mm512_set1_epi32(stored - block.problem.input.zero * taps);
     }
-    epilogue.finish<kVectors, kBox>(sums, boxes, pixels.y[p], pixels.x[p], arena);
   }
 }
 
-template <int kPixels, int kVectors, bool kTwoPlanes, bool kBox>
-inline void words_tile(const Block& block, const Pixels& pixels, const Epilogue64& epilogue,
-                       std::byte* arena) {
+/// Complete sums to the epilogue; boxes are of stored codes.
+template <int kVectors, bool kBox>
+void finish(__m512i* sums, const Block& block, const Pixels& pixels, const int32_t* boxes,
+            const Epilogue64& epilogue, std::byte* arena) {
+  if (!kBox && epilogue.takes_runs())
+    return epilogue.finish_run<kVectors>(sums, {pixels.y, pixels.x, pixels.count}, arena);
+  const int zeros = block.problem.input.zero * static_cast<int>(block.problem.shape.taps());
+  for (int p = 0; p < pixels.count; ++p, sums += kVectors) {
+    __m512i box[kVectors];
+    for (__m512i& one : box) one = _mm512_set1_epi32((kBox ? boxes[p] : 0) - zeros);
+    epilogue.finish<kVectors, kBox>(sums, box, pixels.y[p], pixels.x[p], arena);
+  }
+}
+
+/// Complete sums of kPixels pixels whose windows begin at `windows`; `count` are wanted.
+template <int kPixels, int kVectors, bool kTwoPlanes>
+void sum_words(__m512i* sums, const Block& block, const std::byte* const* windows, int count,
+               const int32_t* boxes) {
   Tile<kPixels, kVectors> low, high;
   low.clear();
   high.clear();
@@ -476,100 +557,115 @@ inline void words_tile(const Block& block, const Pixels& pixels, const Epilogue6
   if (block.problem.wide) wide.clear();
   const std::byte* weights = block.weights;
   int since = 0;
-  const auto flush = [&]() __attribute__((always_inline)) {
+  const auto flush = [&]() INSTANTNET_INLINE_LAMBDA {
     wide.take(low, 0);
     if (kTwoPlanes) wide.take(high, 8);
     since = 0;
   };
-  for (int tap = 0; tap < block.layout.taps; ++tap) {
+  for (int run = 0; run < block.runs; ++run) {
     const std::byte* from[kPixels];
     INSTANTNET_UNROLL
-    for (int p = 0; p < kPixels; ++p) from[p] = pixels.from[p] + block.taps[tap];
-    for (int step = 0; step < block.layout.steps;) {
-      const int room = block.problem.wide ? block.planes.flush - since : block.layout.steps;
-      const int end = std::min(block.layout.steps, step + room);
+    for (int p = 0; p < kPixels; ++p) from[p] = windows[p] + block.taps[run];
+    for (int step = 0; step < block.run_steps;) {
+      const int room = block.problem.wide ? block.planes.flush - since : block.run_steps;
+      const int end = std::min(block.run_steps, step + room);
       add_words<kPixels, kVectors, kTwoPlanes>(low, high, from, step, end, weights);
       since += end - step;
       step = end;
       if (block.problem.wide && since == block.planes.flush) flush();
     }
-    weights += int64_t{64} * kVectors * block.layout.steps;
+    weights += int64_t{64} * kVectors * block.run_steps;
   }
   if (block.problem.wide) {
     flush();
-    return finish_wide<kPixels, kVectors, kBox>(wide, block, pixels, epilogue, arena);
+    return complete_wide<kPixels, kVectors>(wide, block, count, boxes, sums);
   }
-  if (kTwoPlanes) INSTANTNET_UNROLL
+  INSTANTNET_UNROLL
   for (int p = 0; p < kPixels; ++p) INSTANTNET_UNROLL
-  for (int v = 0; v < kVectors; ++v)
-    low.sum[p][v] = _mm512_add_epi32(low.sum[p][v], _mm512_slli_epi32(high.sum[p][v], 8));
-  finish<kPixels, kVectors, kBox>(low, block, pixels, epilogue, arena);
+  for (int v = 0; v < kVectors; ++v) {
+    const __m512i upper =
+        kTwoPlanes ? _mm512_slli_epi32(high.sum[p][v], 8) : _mm512_setzero_si512();
+    sums[p * kVectors + v] = _mm512_add_epi32(low.sum[p][v], upper);
+  }
+  complete<kVectors>(sums, block, std::min(count, kPixels), boxes);
 }
 
-template <int kPixels, int kVectors, bool kBox>
-inline void bytes_tile(const Block& block, const Pixels& pixels, const Epilogue64& epilogue,
-                       std::byte* arena) {
-  Tile<kPixels, kVectors> tile;
-  const Windows windows = {pixels.from, pixels.distance};
-  if (pixels.distance != 0)
-    sum_bytes<kPixels, kVectors, true>(tile, windows, block.taps, block.runs, block.run_steps,
-                                       block.weights);
-  else
-    sum_bytes<kPixels, kVectors, false>(tile, windows, block.taps, block.runs, block.run_steps,
-                                        block.weights);
-  finish<kPixels, kVectors, kBox>(tile, block, pixels, epilogue, arena);
+/// Pixels whose sums are in registers at once: up to 24 sums of bytes, fewer where a sum is two.
+constexpr int pixels_of(Way way, int vectors) {
+  if (way == Way::Bytes) return vectors == 4 ? 4 : vectors == 1 ? 16 : 8;
+  return vectors >= 3 ? 2 : vectors == 2 ? 4 : 8;
 }
 
-/// Registers: bytes have up to 16 sums at once, words half as many (two planes).
-constexpr int pixels_of(bool bytes, int vectors) {
-  if (bytes) return vectors == 4 ? 4 : vectors == 1 ? 16 : 8;
-  return vectors == 4 ? 2 : vectors == 3 ? 3 : 4;
-}
-
+/// The sums of a run of pixels, then its epilogue.
 template <int kVectors, bool kBox>
-void tile_of(const Block& block, const Pixels& pixels, const Epilogue64& epilogue,
-             std::byte* arena) {
-  if (takes_bytes(block.problem))
-    return bytes_tile<pixels_of(true, kVectors), kVectors, kBox>(block, pixels, epilogue, arena);
-  constexpr int kPixels = pixels_of(false, kVectors);
-  if (block.planes.count == 2)
-    return words_tile<kPixels, kVectors, true, kBox>(block, pixels, epilogue, arena);
-  words_tile<kPixels, kVectors, false, kBox>(block, pixels, epilogue, arena);
+void run_of(const Block& block, const Pixels& pixels, const Epilogue64& epilogue,
+            std::byte* arena) {
+  constexpr int kBytes = pixels_of(Way::Bytes, kVectors), kSplit = pixels_of(Way::Split, kVectors),
+                kWords = pixels_of(Way::Words, kVectors);
+  const int32_t* boxes =
+      block.boxes == nullptr ? nullptr : &block.boxes->at(pixels.y[0], pixels.x[0]);
+  const auto boxes_at = [&](int p) { return boxes == nullptr ? nullptr : boxes + p; };
+  __m512i sums[kMostPixels * kVectors];
+  switch (block.way) {
+    case Way::Bytes: {
+      const auto kernel = pixels.distance != 0 ? sum_bytes<kBytes, kVectors, true>
+                                               : sum_bytes<kBytes, kVectors, false>;
+      for (int p = 0; p < pixels.count; p += kBytes)
+        kernel(sums + p * kVectors, {pixels.from + p, pixels.distance}, block.taps, block.runs,
+               block.run_steps, block.weights);
+      complete<kVectors>(sums, block, pixels.count, boxes);
+      break;
+    }
+    case Way::Split:
+      for (int p = 0; p < pixels.count; p += kSplit)
+        sum_split<kSplit, kVectors>(sums + p * kVectors, {pixels.from + p, 0}, block.taps,
+                                    block.runs, block.run_steps, block.weights);
+      complete<kVectors>(sums, block, pixels.count, boxes);
+      break;
+    case Way::Words: {
+      const auto kernel = block.planes.count == 2 ? sum_words<kWords, kVectors, true>
+                                                  : sum_words<kWords, kVectors, false>;
+      for (int p = 0; p < pixels.count; p += kWords)
+        kernel(sums + p * kVectors, block, pixels.from + p, pixels.count - p, boxes_at(p));
+      break;
+    }
+  }
+  finish<kVectors, kBox>(sums, block, pixels, boxes, epilogue, arena);
 }
 
-using TileFunction = void (*)(const Block&, const Pixels&, const Epilogue64&, std::byte*);
+using RunFunction = void (*)(const Block&, const Pixels&, const Epilogue64&, std::byte*);
 
-TileFunction tile_function(int vectors, bool box) {
-  static constexpr TileFunction kFunctions[2][kMostVectors] = {
-      {tile_of<1, false>, tile_of<2, false>, tile_of<3, false>, tile_of<4, false>},
-      {tile_of<1, true>, tile_of<2, true>, tile_of<3, true>, tile_of<4, true>}};
+RunFunction run_function(int vectors, bool box) {
+  static constexpr RunFunction kFunctions[2][kMostVectors] = {
+      {run_of<1, false>, run_of<2, false>, run_of<3, false>, run_of<4, false>},
+      {run_of<1, true>, run_of<2, true>, run_of<3, true>, run_of<4, true>}};
   return kFunctions[box][vectors - 1];
 }
 
-/// All output pixels of the part, one tile after the other. Places of a tile that is not full
-/// repeat its last pixel; only `count` are written.
-void over_pixels(const Block& block, const Input& input, const Part& part, int pixels_at_once,
-                 TileFunction tile, const Epilogue64& epilogue, std::byte* arena) {
+/// All output pixels of the part, one run after the other. Places of a run that is not full repeat
+/// its last pixel; only `count` are written.
+void over_pixels(const Block& block, const Input& input, const Part& part, int vectors,
+                 RunFunction run, const Epilogue64& epilogue, std::byte* arena) {
   const ConvShape& shape = block.problem.shape;
+  const int64_t distance = shape.stride * input.pixel;
   Pixels pixels;
-  // Where tiles end with rows, windows of a tile are one distance apart.
-  const bool whole_rows = shape.out_width % pixels_at_once == 0;
-  pixels.distance = whole_rows ? shape.stride * input.pixel : 0;
+  // Where what is in registers at once ends with rows, its windows are one distance apart.
+  pixels.distance = shape.out_width % pixels_of(block.way, vectors) == 0 ? distance : 0;
   for (int y = part.row_begin; y < part.row_end; ++y) {
     const int64_t row = int64_t{y} * shape.stride - shape.padding;
     const std::byte* from = input.origin + row * input.row - shape.padding * input.pixel;
-    for (int x = 0; x < shape.out_width; ++x, from += shape.stride * input.pixel) {
+    for (int x = 0; x < shape.out_width; ++x, from += distance) {
       pixels.from[pixels.count] = from;
       pixels.y[pixels.count] = y;
       pixels.x[pixels.count++] = x;
-      if (pixels.count < pixels_at_once) continue;
-      tile(block, pixels, epilogue, arena);
+      if (pixels.count < kMostPixels) continue;
+      run(block, pixels, epilogue, arena);
       pixels.count = 0;
     }
   }
   if (pixels.count == 0) return;
-  for (int p = pixels.count; p < pixels_at_once; ++p) pixels.from[p] = pixels.from[p - 1];
-  tile(block, pixels, epilogue, arena);
+  for (int p = pixels.count; p < kMostPixels; ++p) pixels.from[p] = pixels.from[p - 1];
+  run(block, pixels, epilogue, arena);
 }
 
 /// The rows that the part reads, 8 bits to 16, halo included.
@@ -597,7 +693,7 @@ Input widened(const ConvShape& shape, const ConvCall& call, const Part& part,
 void dense_convolve(const ConvProblem& problem, const ConvCall& call, const Part& part,
                     const Memory& memory) {
   const ConvShape& shape = problem.shape;
-  const bool bytes = takes_bytes(problem);
+  const Way way = way_of(problem);
   const int64_t element = bytes_of(call.input.element);
   Input input{memory.arena + call.input.offset, call.input.row_stride * element,
               call.input.pixel_stride * element};
@@ -606,11 +702,12 @@ void dense_convolve(const ConvProblem& problem, const ConvCall& call, const Part
     input = widened(shape, call, part, memory.arena, scratch);
     scratch += wide_image(shape).bytes;
   }
-  const int64_t read_element = bytes ? 1 : 2;
-  const GroupLayout layout = group_layout(shape, channels_a_step(problem));
+  const int64_t read_element = way == Way::Words ? 2 : 1;
+  const GroupLayout layout = layout_of(problem);
   // A window's row is one run of bytes where nothing lies between its pixels.
-  const bool whole_rows = bytes && shape.dilation == 1 && shape.groups == 1 &&
-                          input.pixel == shape.channels && shape.channels % 4 == 0;
+  const bool whole_rows = shape.dilation == 1 && shape.groups == 1 &&
+                          input.pixel == shape.channels * read_element &&
+                          shape.channels % channels_a_step(problem) == 0;
   const int run_taps = whole_rows ? shape.kernel_width : 1;
   const int runs = layout.taps / run_taps;
   std::array<int64_t, kMostWindow> taps;
@@ -632,23 +729,25 @@ void dense_convolve(const ConvProblem& problem, const ConvCall& call, const Part
       const int channel = first + block * 64;
       if (channel < part.channel_begin || channel >= part.channel_end) continue;
       const int count = std::min(64, layout.out - block * 64);
-      const Block work{problem,
-                       layout,
-                       call.weights + group * layout.group_bytes() + block * layout.block_bytes,
-                       corrections + (group * layout.blocks + block) * 64,
-                       taps.data(),
-                       runs,
-                       run_taps * layout.steps,
-                       weight_form(problem.lattice, problem.weight_bits, bytes ? 8 : 16),
-                       planes_of(problem),
-                       needs_box(problem) ? &boxes : nullptr,
-                       requant.sum_shift};
+      const Block work{
+          problem,
+          way,
+          layout,
+          call.weights + group * layout.group_bytes() + block * layout.block_bytes,
+          corrections + (group * layout.blocks + block) * 64,
+          taps.data(),
+          runs,
+          run_taps * layout.steps,
+          weight_form(problem.lattice, problem.weight_bits, way == Way::Bytes ? 8 : 16),
+          planes_of(problem),
+          needs_box(problem) ? &boxes : nullptr,
+          requant.sum_shift};
       const Epilogue64 epilogue(call.epilogue, call.borders, shape.out_channels, channel, count);
       const int vectors = (count + kLanes - 1) / kLanes;
       Input of_group = input;
       of_group.origin += group * shape.group_channels() * read_element;
-      over_pixels(work, of_group, part, pixels_of(bytes, vectors),
-                  tile_function(vectors, problem.box), epilogue, memory.arena);
+      over_pixels(work, of_group, part, vectors, run_function(vectors, problem.box), epilogue,
+                  memory.arena);
     }
   }
 }
