@@ -409,8 +409,10 @@ __attribute__((noinline)) void sum_split(__m512i* result, const Windows& windows
 /// 16-bit products of one tap's steps [begin, end): codes as they are, or their low and high bytes
 /// apart.
 template <int kPixels, int kVectors, bool kTwoPlanes>
-inline void add_words(Tile<kPixels, kVectors>& low, Tile<kPixels, kVectors>& high,
-                      const std::byte* const* from, int begin, int end, const std::byte* weights) {
+__attribute__((noinline)) void add_words(Tile<kPixels, kVectors>& low,
+                                         Tile<kPixels, kVectors>& high,
+                                         const std::byte* const* from, int begin, int end,
+                                         const std::byte* weights) {
   const __m512i bytes = _mm512_set1_epi16(0xFF);
   Registers<kPixels, kVectors> lows(low), highs(high);
   for (int step = begin; step < end; ++step) {
