@@ -89,13 +89,20 @@ inline __m512i clamped(__m512i x, int32_t least, int32_t most) {
   return _mm512_min_epi32(_mm512_max_epi32(x, _mm512_set1_epi32(least)), _mm512_set1_epi32(most));
 }
 
-/// Four registers to bytes between least and most; 128-bit lane L then holds the four bytes of lane
-/// L of each register in turn.
-inline __m512i bytes_of_registers(const __m512i* x, int32_t least, int32_t most) {
-  __m512i codes =
+/// The ends of codes in all bytes of a register.
+struct ByteEnds {
+  __m512i least, most;
+  ByteEnds(int32_t low, int32_t high)
+      : least(_mm512_set1_epi8(static_cast<char>(low))),
+        most(_mm512_set1_epi8(static_cast<char>(high))) {}
+};
+
+/// Four registers to bytes between the ends; 128-bit lane L then holds the four bytes of lane L of
+/// each register in turn.
+inline __m512i bytes_of_registers(const __m512i* x, const ByteEnds& ends) {
+  const __m512i codes =
       _mm512_packus_epi16(_mm512_packs_epi32(x[0], x[1]), _mm512_packs_epi32(x[2], x[3]));
-  codes = _mm512_max_epu8(codes, _mm512_set1_epi8(static_cast<char>(least)));
-  return _mm512_min_epu8(codes, _mm512_set1_epi8(static_cast<char>(most)));
+  return _mm512_min_epu8(_mm512_max_epu8(codes, ends.least), ends.most);
 }
 
 inline __mmask64 first_bytes(int count) { return ~__mmask64{0} >> (64 - count); }
@@ -174,7 +181,7 @@ inline void store_codes(const CodeTarget& target, std::byte* to, const __m512i* 
     __m512i all[kMostVectors];
     INSTANTNET_UNROLL
     for (int v = 0; v < kMostVectors; ++v) all[v] = positions[std::min(v, kVectors - 1)];
-    store_bytes<kVectors>(to, count, in_order(bytes_of_registers(all, least, most)));
+    store_bytes<kVectors>(to, count, in_order(bytes_of_registers(all, {least, most})));
   }
 }
 
@@ -210,6 +217,16 @@ class Places {
   int64_t distance_;
 };
 
+/// 16 bytes each of four pixels that lie `stride` bytes apart.
+inline void store_four(std::byte* to, int64_t stride, __m512i codes) {
+  if (stride == kLanes) return _mm512_storeu_si512(to, codes);
+  const auto piece = [&](int64_t i) { return reinterpret_cast<__m128i*>(to + i * stride); };
+  _mm_storeu_si128(piece(0), _mm512_castsi512_si128(codes));
+  _mm_storeu_si128(piece(1), _mm512_extracti32x4_epi32(codes, 1));
+  _mm_storeu_si128(piece(2), _mm512_extracti32x4_epi32(codes, 2));
+  _mm_storeu_si128(piece(3), _mm512_extracti32x4_epi32(codes, 3));
+}
+
 /// Stores positions of 16 channels from `first` on, `channels` of them wanted, of up to four
 /// pixels.
 __attribute__((always_inline)) inline void store_codes(const CodeTarget& target,
@@ -225,24 +242,15 @@ __attribute__((always_inline)) inline void store_codes(const CodeTarget& target,
       store_words(place(i), channels, _mm512_cvtepi32_epi16(clamped(positions[i], least, most)));
     return;
   }
-  const __m512i codes = in_order(bytes_of_registers(positions, least, most));
+  const __m512i codes = in_order(bytes_of_registers(positions, {least, most}));
   if (channels < kLanes) {
     for (int i = 0; i < pixels.count; ++i)
       store_piecewise(place(i), channels,
                       _mm512_maskz_compress_epi32(static_cast<__mmask16>(0xF << 4 * i), codes));
     return;
   }
-  if (pixels.count == 4 && pixels.in_one_row()) {
-    std::byte* to = place(0);
-    const int64_t stride = target.to.pixel_stride;
-    if (stride == kLanes) return _mm512_storeu_si512(to, codes);
-    const auto piece = [&](int64_t i) { return reinterpret_cast<__m128i*>(to + i * stride); };
-    _mm_storeu_si128(piece(0), _mm512_castsi512_si128(codes));
-    _mm_storeu_si128(piece(1), _mm512_extracti32x4_epi32(codes, 1));
-    _mm_storeu_si128(piece(2), _mm512_extracti32x4_epi32(codes, 2));
-    _mm_storeu_si128(piece(3), _mm512_extracti32x4_epi32(codes, 3));
-    return;
-  }
+  if (pixels.count == 4 && pixels.in_one_row())
+    return store_four(place(0), target.to.pixel_stride, codes);
   for (int i = 0; i < pixels.count; ++i)
     _mm_storeu_si128(reinterpret_cast<__m128i*>(place(i)),
                      _mm512_castsi512_si128(
@@ -368,8 +376,10 @@ class ReaderNumbers {
     for (size_t i = 0; i < targets_.size(); ++i)
       for (int v = 0; v < kVectors; ++v)
         numbers_[i].with_register(v, border, [&](const auto& position) INSTANTNET_INLINE_LAMBDA {
+          const int fours =
+              write_fours<kVectors>(targets_[i], position, sums + v, v, pixels, arena);
           const int last = pixels.count - 1;
-          for (int p = 0; p <= last; p += 4) {
+          for (int p = fours; p <= last; p += 4) {
             __m512i positions[4];
             INSTANTNET_UNROLL
             for (int j = 0; j < 4; ++j)
@@ -381,6 +391,28 @@ class ReaderNumbers {
   }
 
  private:
+  /// Bytes of register v's channels of as many pixels as can be taken four at a time without a look
+  /// at each; returns how many.
+  template <int kVectors, class Position>
+  __attribute__((always_inline)) inline int write_fours(const CodeTarget& target,
+                                                        const Position& position,
+                                                        const __m512i* sums, int v,
+                                                        const PixelRun& pixels,
+                                                        std::byte* arena) const {
+    if (target.to.element != Element::U8 || count_ - v * kLanes < kLanes) return 0;
+    const ByteEnds ends(target.requant.least, target.requant.most);
+    const int64_t stride = target.to.pixel_stride;
+    int p = 0;
+    for (; p + 4 <= pixels.count && pixels.y[p] == pixels.y[p + 3]; p += 4, sums += 4 * kVectors) {
+      __m512i positions[4];
+      INSTANTNET_UNROLL
+      for (int j = 0; j < 4; ++j) positions[j] = position(sums[j * kVectors]);
+      store_four(element_at(target.to, arena, pixels.y[p], pixels.x[p], first_ + v * kLanes),
+                 stride, in_order(bytes_of_registers(positions, ends)));
+    }
+    return p;
+  }
+
   static constexpr size_t kMost = 3;  // whose numbers are kept here
   std::span<const CodeTarget> targets_;
   int borders_ = 1;
