@@ -76,27 +76,36 @@ inline void dot_bytes(__m512i& sum, __m512i codes, __m512i weights) {
   __asm__("vpdpbusd %2, %1, %0" : "+v"(sum) : "v"(codes), "v"(weights));
 }
 
-/// Four rows of one column, interleaved; rows beyond the window are zero.
-inline void interleave(const std::byte* const* rows, int count, __mmask64 lanes, std::byte* to) {
-  __m512i row[4];
-  for (int r = 0; r < 4; ++r)
-    row[r] = r < count ? _mm512_maskz_loadu_epi8(lanes, rows[r]) : _mm512_setzero_si512();
+/// kRows rows of `columns` columns, interleaved; rows up to the fourth are zero.
+template <int kRows>
+void interleave(const std::byte* const* rows, int64_t pixel_stride, __mmask64 lanes, int columns,
+                std::byte* to) {
   // Unpacking stays within 128 bits: 128-bit part L gets channels 4 L .. 4 L + 3 of each 16.
   const __m512i order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
-  for (int r = 0; r < count; ++r) row[r] = _mm512_permutexvar_epi32(order, row[r]);
-  const __m512i low01 = _mm512_unpacklo_epi8(row[0], row[1]);
-  const __m512i high01 = _mm512_unpackhi_epi8(row[0], row[1]);
-  const __m512i low23 = _mm512_unpacklo_epi8(row[2], row[3]);
-  const __m512i high23 = _mm512_unpackhi_epi8(row[2], row[3]);
-  _mm512_store_si512(to, _mm512_unpacklo_epi16(low01, low23));
-  _mm512_store_si512(to + 64, _mm512_unpackhi_epi16(low01, low23));
-  _mm512_store_si512(to + 128, _mm512_unpacklo_epi16(high01, high23));
-  _mm512_store_si512(to + 192, _mm512_unpackhi_epi16(high01, high23));
+  for (int64_t x = 0; x < columns; ++x, to += kColumnBytes) {
+    __m512i row[4];
+    INSTANTNET_UNROLL
+    for (int r = 0; r < 4; ++r)
+      row[r] = r < kRows ? _mm512_permutexvar_epi32(
+                               order, _mm512_maskz_loadu_epi8(lanes, rows[r] + x * pixel_stride))
+                         : _mm512_setzero_si512();
+    const __m512i low01 = _mm512_unpacklo_epi8(row[0], row[1]);
+    const __m512i high01 = _mm512_unpackhi_epi8(row[0], row[1]);
+    const __m512i low23 = _mm512_unpacklo_epi8(row[2], row[3]);
+    const __m512i high23 = _mm512_unpackhi_epi8(row[2], row[3]);
+    _mm512_store_si512(to, _mm512_unpacklo_epi16(low01, low23));
+    _mm512_store_si512(to + 64, _mm512_unpackhi_epi16(low01, low23));
+    _mm512_store_si512(to + 128, _mm512_unpacklo_epi16(high01, high23));
+    _mm512_store_si512(to + 192, _mm512_unpackhi_epi16(high01, high23));
+  }
 }
 
 /// One output row's input columns, all row groups.
 void interleave_row(const ConvShape& shape, const View& input, int y, int first, __mmask64 lanes,
                     const std::byte* arena, std::byte* columns) {
+  using Function = void (*)(const std::byte* const*, int64_t, __mmask64, int, std::byte*);
+  static constexpr Function kFunctions[4] = {interleave<1>, interleave<2>, interleave<3>,
+                                             interleave<4>};
   const int top = y * shape.stride - shape.padding;
   for (int group = 0; group < row_groups(shape); ++group) {
     const int count = std::min(4, shape.kernel_height - 4 * group);
@@ -105,11 +114,8 @@ void interleave_row(const ConvShape& shape, const View& input, int y, int first,
       rows[r] = reinterpret_cast<const std::byte*>(
           input.pixel<uint8_t>(arena, top + (4 * group + r) * shape.dilation, -shape.padding) +
           first);
-    for (int x = 0; x < columns_of(shape); ++x) {
-      interleave(rows, count, lanes, columns);
-      columns += kColumnBytes;
-      for (int r = 0; r < count; ++r) rows[r] += input.pixel_stride;
-    }
+    kFunctions[count - 1](rows, input.pixel_stride, lanes, columns_of(shape), columns);
+    columns += columns_of(shape) * kColumnBytes;
   }
 }
 
