@@ -3,6 +3,7 @@
 #include "instantnet/runtime/avx512_box.h"
 #include "instantnet/runtime/avx512_combine.h"
 #include "instantnet/runtime/avx512_dense.h"
+#include "instantnet/runtime/avx512_depthwide.h"
 #include "instantnet/runtime/avx512_depthwise.h"
 #include "instantnet/runtime/avx512_float.h"
 
@@ -10,13 +11,13 @@ namespace instantnet::runtime {
 
 namespace {
 
-enum class Way { Dense, Depthwise, Portable };
+enum class Way { Dense, Depthwise, Depthwide, Portable };
 
 Way way_of(const ConvProblem& problem) {
   const int64_t window = int64_t{problem.shape.kernel_height} * problem.shape.kernel_width;
   if (window > avx512::kMostWindow) return Way::Portable;
   if (avx512::takes_depthwise(problem)) return Way::Depthwise;
-  return problem.shape.depthwise() ? Way::Portable : Way::Dense;
+  return problem.shape.depthwise() ? Way::Depthwide : Way::Dense;
 }
 
 class Avx512Kernels : public Kernels {
@@ -29,6 +30,8 @@ class Avx512Kernels : public Kernels {
         return avx512::dense_packed_bytes(problem);
       case Way::Depthwise:
         return avx512::depthwise_packed_bytes(problem);
+      case Way::Depthwide:
+        return avx512::depthwide_packed_bytes(problem);
       case Way::Portable:
         break;
     }
@@ -42,6 +45,8 @@ class Avx512Kernels : public Kernels {
         return avx512::dense_pack(problem, weights, packed);
       case Way::Depthwise:
         return avx512::depthwise_pack(problem, weights, packed);
+      case Way::Depthwide:
+        return avx512::depthwide_pack(problem, weights, packed);
       case Way::Portable:
         break;
     }
@@ -54,6 +59,8 @@ class Avx512Kernels : public Kernels {
         return avx512::dense_scratch_bytes(problem);
       case Way::Depthwise:
         return avx512::depthwise_scratch_bytes(problem);
+      case Way::Depthwide:
+        return 0;
       case Way::Portable:
         break;
     }
@@ -67,6 +74,8 @@ class Avx512Kernels : public Kernels {
         return avx512::dense_convolve(problem, call, part, memory);
       case Way::Depthwise:
         return avx512::depthwise_convolve(problem, call, part, memory);
+      case Way::Depthwide:
+        return avx512::depthwide_convolve(problem, call, part, memory);
       case Way::Portable:
         break;
     }
