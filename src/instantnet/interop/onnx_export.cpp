@@ -434,27 +434,29 @@ class Exporter {
 
   // ---- Layers with quantize and dequantize nodes.
 
-  /// Position on the reader's grid, without zero, to codes; or real values of a stream.
+  /// Position on the reader's grid, without zero, to codes; or real values of a stream. Codes are
+  /// clipped behind QuantizeLinear: what stands between it and a convolution keeps ONNX Runtime
+  /// from making them one.
   std::string float_target(size_t i, const std::string& t) {
     const Form& form = widths_.front().forms[i];
     const RequantTable& table = form.requant;
-    const double unit = form.kind == FormKind::Stream ? std::ldexp(1.0, -form.fraction) : 1;
+    const double unit = unit_of(form);
     const double least = (double{1} * table.least - table.zero) * unit;
     const double most = (double{1} * table.most - table.zero) * unit;
     const bool is_signed = form.format.zero > 0;
-    const bool codes = form.kind == FormKind::Codes;
-    const bool ends = codes && form.format.bits <= 8 &&
-                      (is_signed ? least == -128 && most == 127 : least == 0 && most == 255);
-    std::string value = t;
-    if (!ends)
-      value =
-          w_.node("Clip", {t, scalar(TensorProto::FLOAT, least), scalar(TensorProto::FLOAT, most)});
-    if (!codes) return value;
+    const auto clip = [&](const std::string& value, int type) {
+      return w_.node("Clip", {value, scalar(type, least), scalar(type, most)});
+    };
+    if (form.kind != FormKind::Codes) return clip(t, TensorProto::FLOAT);
     if (form.format.bits > 8)
-      return w_.node("Floor", {w_.node("Add", {value, scalar(TensorProto::FLOAT, 0.5)})});
+      return w_.node(
+          "Floor",
+          {w_.node("Add", {clip(t, TensorProto::FLOAT), scalar(TensorProto::FLOAT, 0.5)})});
     const int type = is_signed ? TensorProto::INT8 : TensorProto::UINT8;
-    return dequantised(
-        w_.node("QuantizeLinear", {value, scalar(TensorProto::FLOAT, 1), scalar(type, 0)}), type);
+    std::string codes =
+        w_.node("QuantizeLinear", {t, scalar(TensorProto::FLOAT, 1), scalar(type, 0)});
+    const bool ends = is_signed ? least == -128 && most == 127 : least == 0 && most == 255;
+    return dequantised(ends ? codes : clip(codes, type), type);
   }
 
   /// n of channel k and border class b, in units of the target.
@@ -512,20 +514,23 @@ class Exporter {
       box[k] = std::ldexp(b, -table.shift) * unit + m * beta;
       scale.push_back(!wide && m == 0 ? 1 : m * alpha);
     }
-    std::string sum, offset = float_offset(i, unit);
+    std::string sum;
     if (wide) {
       std::vector<double> real(w.size());
       for (size_t j = 0; j < w.size(); ++j) real[j] = static_cast<double>(w[j]) * scale[j / row];
       sum = w_.node("Conv", {input(i), w_.constant(TensorProto::FLOAT, window.dims(), real)},
                     window.lists, window.numbers);
     } else {
-      const Numbers zeros(box.size(), 0);
-      const OnnxWriter::Dims channels = {window.outputs};
-      const std::string scales = w_.constant(TensorProto::FLOAT, channels, scale);
-      const std::string weight = w_.node("DequantizeLinear",
-                                         {w_.constant(TensorProto::INT8, window.dims(), w), scales,
-                                          w_.constant(TensorProto::INT8, channels, zeros)},
-                                         {}, {{"axis", {0}}});
+      const std::string weight = per_channel(TensorProto::INT8, window.dims(), w, scale);
+      // Without other terms the offset is the convolution's bias, an integer in units of its sum,
+      // which is how ONNX Runtime makes one integer operator of it.
+      const Numbers biases = integer_biases(i, scale, unit);
+      if (std::all_of(box.begin(), box.end(), [](double b) { return b == 0; }) && !biases.empty())
+        return float_target(
+            i, w_.node("Conv",
+                       {input(i), weight,
+                        per_channel(TensorProto::INT32, {window.outputs}, biases, scale)},
+                       window.lists, window.numbers));
       sum = w_.node("Conv", {input(i), weight}, window.lists, window.numbers);
     }
     if (std::any_of(box.begin(), box.end(), [](double b) { return b != 0; }))
@@ -533,7 +538,31 @@ class Exporter {
           "Add",
           {sum, w_.node("Mul", {activation_sum(i, window, problem.shape),
                                 w_.constant(TensorProto::FLOAT, {1, window.outputs, 1, 1}, box)})});
-    return float_target(i, w_.node("Add", {sum, offset}));
+    return float_target(i, w_.node("Add", {sum, float_offset(i, unit)}));
+  }
+
+  /// Integers with one scale an output channel and no zero point, dequantised.
+  std::string per_channel(int type, const OnnxWriter::Dims& dims, const Numbers& values,
+                          const std::vector<double>& scales) {
+    const OnnxWriter::Dims channels = {static_cast<int64_t>(scales.size())};
+    return w_.node(
+        "DequantizeLinear",
+        {w_.constant(type, dims, values), w_.constant(TensorProto::FLOAT, channels, scales),
+         w_.constant(type, channels, Numbers(scales.size(), 0))},
+        {}, {{"axis", {0}}});
+  }
+
+  /// Offsets in units of the sum; none where they depend on the border or exceed 2^30.
+  Numbers integer_biases(size_t i, const std::vector<double>& scale, double unit) const {
+    const Form& form = widths_.front().forms[i];
+    if (classes_of(widths_.front(), i) != 1) return {};
+    Numbers all;
+    for (size_t k = 0; k < scale.size(); ++k) {
+      const double bias = real_offset(form.requant, static_cast<int64_t>(k), 0, unit) / scale[k];
+      if (!(std::abs(bias) < std::ldexp(1.0, 30))) return {};
+      all.push_back(std::llround(bias));
+    }
+    return all;
   }
 
   /// box: one channel when there are no groups.
