@@ -494,6 +494,9 @@ class Exporter {
     const bool wide = problem.weight_bits > 8, nested = problem.lattice == Lattice::Nested;
     const bool halved = nested && problem.weight_bits == 8;  // W = 2 w + 1
     Numbers w = channels_first(window, codes_of(form.layer, problem.weight_bits));
+    // As much of int8 as narrow weights can fill: biases are then that much finer.
+    const int64_t largest = (int64_t{1} << problem.weight_bits) - 1;
+    const int64_t fill = !wide && problem.weight_bits < 8 ? 127 / largest : 1;
     const size_t row = w.size() / static_cast<size_t>(window.outputs);
     std::vector<double> scale, box(static_cast<size_t>(window.outputs));
     for (size_t k = 0; k < box.size(); ++k) {
@@ -509,10 +512,11 @@ class Exporter {
         if (offset) v -= 128;
         if (flip) v = offset ? -1 - v : -v;
         if (m == 0 && !wide) v = 0;
+        v *= fill;
       }
       if (flip) beta = offset ? beta - alpha : 0, alpha = -alpha;
       box[k] = std::ldexp(b, -table.shift) * unit + m * beta;
-      scale.push_back(!wide && m == 0 ? 1 : m * alpha);
+      scale.push_back(!wide && m == 0 ? 1 : m * alpha / static_cast<double>(fill));
     }
     std::string sum;
     if (wide) {
@@ -524,7 +528,7 @@ class Exporter {
       const std::string weight = per_channel(TensorProto::INT8, window.dims(), w, scale);
       // Without other terms the offset is the convolution's bias, an integer in units of its sum,
       // which is how ONNX Runtime makes one integer operator of it.
-      const Numbers biases = integer_biases(i, scale, unit);
+      const Numbers biases = integer_biases(i, scale, fill);
       if (std::all_of(box.begin(), box.end(), [](double b) { return b == 0; }) && !biases.empty())
         return float_target(
             i, w_.node("Conv",
@@ -552,17 +556,38 @@ class Exporter {
         {}, {{"axis", {0}}});
   }
 
-  /// Offsets in units of the sum; none where they depend on the border or exceed 2^30.
-  Numbers integer_biases(size_t i, const std::vector<double>& scale, double unit) const {
+  /// Offsets in units of the stored weights' sum, `fill` to a step of the sum of codes; none where
+  /// they depend on the border, exceed 2^30 or where no codes follow.
+  Numbers integer_biases(size_t i, const std::vector<double>& scale, int64_t fill) const {
     const Form& form = widths_.front().forms[i];
+    if (form.kind != FormKind::Codes || form.format.bits > 8) return {};
     if (classes_of(widths_.front(), i) != 1) return {};
     Numbers all;
     for (size_t k = 0; k < scale.size(); ++k) {
-      const double bias = real_offset(form.requant, static_cast<int64_t>(k), 0, unit) / scale[k];
-      if (!(std::abs(bias) < std::ldexp(1.0, 30))) return {};
-      all.push_back(std::llround(bias));
+      const double real = real_offset(form.requant, static_cast<int64_t>(k), 0, 1) / scale[k];
+      if (!(std::abs(real) < std::ldexp(1.0, 30))) return {};
+      all.push_back(integer_bias(form.requant, real, scale[k], static_cast<double>(fill)));
     }
     return all;
+  }
+
+  /// The integer nearest to `real` with which every sum gives the code that it gives with `real`,
+  /// when there is one; the nearest otherwise. Sums are multiples of `fill`.
+  static int64_t integer_bias(const RequantTable& table, double real, double scale, double fill) {
+    double least = real - fill, most = real + fill;
+    for (int code = table.least + 1; code <= table.most; ++code) {
+      const double border = (code - table.zero - 0.5) / scale;        // of sum + bias
+      const double first = std::ceil((border - real) / fill) * fill;  // sum that gives `code`
+      least = std::max(least, border - first);
+      most = std::min(most, border - first + fill);
+    }
+    constexpr double kMargin = 1e-3;  // of float32 arithmetic
+    const double nearest = std::round(real);
+    const double inside = nearest < least + kMargin  ? std::ceil(least + kMargin)
+                          : nearest > most - kMargin ? std::floor(most - kMargin)
+                                                     : nearest;
+    const bool fits = inside >= least + kMargin && inside <= most - kMargin;
+    return static_cast<int64_t>(fits ? inside : nearest);
   }
 
   /// box: one channel when there are no groups.
