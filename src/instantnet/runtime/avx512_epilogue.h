@@ -495,27 +495,24 @@ class Epilogue64 {
     const int count = count_ - v * kLanes;
     const __m512i least = _mm512_set1_epi32(epilogue_.requant.least);
     const __m512i most = _mm512_set1_epi32(epilogue_.requant.most);
+    const __m512i add_least = _mm512_set1_epi32(epilogue_.add_least);
+    const __m512i add_most = _mm512_set1_epi32(epilogue_.add_most);
+    const __mmask16 lanes = first_lanes(count);
+    const bool adds = epilogue_.has_addend, stores = epilogue_.store_stream;
+    const Places addend(adds ? epilogue_.addend : epilogue_.stream, pixels, channel, arena);
+    const Places stream(stores ? epilogue_.stream : epilogue_.addend, pixels, channel, arena);
     stream_.with_register(v, border, [&](const auto& position) INSTANTNET_INLINE_LAMBDA {
       for (int p = 0; p < pixels.count; ++p) {
-        __m512i& sum = sums[p * kVectors + v];
-        sum = _mm512_min_epi32(_mm512_max_epi32(position(sum), least), most);
+        __m512i value = position(sums[p * kVectors + v]);
+        value = _mm512_min_epi32(_mm512_max_epi32(value, least), most);
+        if (adds) {
+          value = _mm512_add_epi32(value, _mm512_maskz_loadu_epi32(lanes, addend.at(p)));
+          value = _mm512_min_epi32(_mm512_max_epi32(value, add_least), add_most);
+        }
+        if (stores) store_numbers(stream.at(p), count, value);
+        sums[p * kVectors + v] = value;
       }
     });
-    if (epilogue_.has_addend) {
-      const Places places(epilogue_.addend, pixels, channel, arena);
-      const __m512i add_least = _mm512_set1_epi32(epilogue_.add_least);
-      const __m512i add_most = _mm512_set1_epi32(epilogue_.add_most);
-      const __mmask16 lanes = first_lanes(count);
-      for (int p = 0; p < pixels.count; ++p) {
-        __m512i& sum = sums[p * kVectors + v];
-        const __m512i both = _mm512_add_epi32(sum, _mm512_maskz_loadu_epi32(lanes, places.at(p)));
-        sum = _mm512_min_epi32(_mm512_max_epi32(both, add_least), add_most);
-      }
-    }
-    if (!epilogue_.store_stream) return;
-    const Places places(epilogue_.stream, pixels, channel, arena);
-    for (int p = 0; p < pixels.count; ++p)
-      store_numbers(places.at(p), count, sums[p * kVectors + v]);
   }
 
   const Epilogue& epilogue_;
