@@ -5,6 +5,8 @@
 #include <new>
 
 #include "instantnet/core/error.h"
+#include "instantnet/core/file.h"
+#include "instantnet/runtime/model_file.h"
 #include "instantnet/runtime/session.h"
 
 namespace instantnet::runtime {
@@ -28,22 +30,33 @@ size_t aligned(size_t bytes) { return (bytes + 63) / 64 * 64; }
 }  // namespace
 
 Model::Model(IntModel model, const ModelOptions& options)
-    : source_(checked(std::move(model))),
+    : Model(Checked{checked(std::move(model))}, options) {}
+
+Model::Model(Checked checked, const ModelOptions& options)
+    : source_(std::move(checked.model)),
       kernels_(kernels_called(options.kernels)),
       residency_(options.residency) {
   packed_.resize(source_.model().layers.size());
   for (const int bits : source_.model().bits) {
-    const Precision precision{bits, bits};
-    uniform_.emplace_back(precision, make_ready(expand(source_.model(), {precision})));
+    const Uniform& width = uniform_.emplace_back(Precision{bits, bits});
+    if (residency_ == Residency::Resident) ready(width);
   }
 }
 
 std::shared_ptr<const Model> Model::load(const std::string& path, const ModelOptions& options) {
   try {
-    return std::make_shared<const Model>(read_model(path), options);
+    const FileBytes file = map_file(path);
+    return parse(file.bytes, path, options, file.keeper);
   } catch (const std::bad_alloc&) {
     fail(path, "there is not enough memory for this model.");
   }
+}
+
+std::shared_ptr<const Model> Model::parse(std::string_view bytes, const std::string& where,
+                                          const ModelOptions& options,
+                                          const std::shared_ptr<const void>& keeper) {
+  return std::shared_ptr<const Model>(
+      new Model(Checked{parse_model(bytes, where, keeper)}, options));
 }
 
 int64_t Model::packed_bytes() const {
@@ -52,6 +65,16 @@ int64_t Model::packed_bytes() const {
   for (const auto& layer : packed_)
     for (const auto& one : layer) bytes += static_cast<int64_t>(one->bytes.size());
   return bytes;
+}
+
+const std::shared_ptr<const Model::Ready>& Model::ready(const Uniform& width) const {
+  if (width.made.load(std::memory_order_acquire)) return width.ready;
+  const std::lock_guard lock(mutex_);
+  if (!width.made.load(std::memory_order_relaxed)) {
+    width.ready = make_ready(expand(source_.model(), {width.precision}));
+    width.made.store(true, std::memory_order_release);
+  }
+  return width.ready;
 }
 
 std::shared_ptr<const Model::Ready> Model::ready(const std::vector<Precision>& asked) const {
@@ -73,7 +96,7 @@ std::shared_ptr<const Model::Ready> Model::make_ready(const std::vector<Precisio
     if (layer_of(step) < 0) continue;
     const auto layer = static_cast<size_t>(layer_of(step));
     made->layers.push_back(&step);
-    if (residency_ == Residency::Resident) {
+    if (residency_ != Residency::OnDemand) {
       made->weights[layer] = resident(step);
     } else {
       made->offsets[layer] = made->packed_bytes;
