@@ -128,10 +128,9 @@ const std::byte* Model::resident(const Step& step) const {
   for (const auto& one : known)
     if (conv == nullptr ? one->is_float : !one->is_float && one->problem == conv->problem)
       return one->bytes.data();
-  auto packed = std::make_unique<Packed>();
+  auto packed = std::make_unique<Packed>(step_bytes(step));
   if (conv != nullptr) packed->problem = conv->problem;
   packed->is_float = conv == nullptr;
-  packed->bytes.resize(step_bytes(step));
   pack_step(step, packed->bytes.data());
   known.push_back(std::move(packed));
   return known.back()->bytes.data();

@@ -67,9 +67,10 @@ class Model {
     std::vector<const Step*> layers;  // steps with weights
   };
   struct Packed {
+    explicit Packed(size_t size) : bytes(size) {}
     ConvProblem problem;
     bool is_float = false;
-    Aligned<std::byte> bytes;
+    RawBytes bytes;
   };
 
   struct Checked {
