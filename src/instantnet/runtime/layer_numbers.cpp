@@ -7,6 +7,7 @@
 #include <numeric>
 
 #include "instantnet/core/error.h"
+#include "instantnet/runtime/code_sums.h"
 
 namespace instantnet::runtime {
 namespace {
@@ -71,32 +72,17 @@ int32_t integer_weight(const ConvProblem& problem, uint16_t code) {
   return problem.lattice == Lattice::Nested ? 2 * code + 1 - (1 << problem.weight_bits) : code;
 }
 
-constexpr int64_t kPiece = 16384;  // 16384 * 65535 fits 31 bits
-
-/// Nested weights of q = master code >> shift. With p = q - 2^(bits - 1), W = 2 p + 1 and
-/// |W| = 2 (p or -1 - p) + 1.
+/// Nested weights of codes master code >> shift.
 void add_nested(const uint16_t* master, int64_t count, int shift, int bits, ChannelSums& sums) {
-  const int half = 1 << (bits - 1);
-  for (int64_t start = 0; start < count; start += kPiece) {
-    const int64_t end = std::min(count, start + kPiece);
-    int32_t sum = 0, size = 0;
-    for (int64_t i = start; i < end; ++i) {
-      const auto p = static_cast<int16_t>((master[i] >> shift) - half);
-      sum += p;
-      size += static_cast<int16_t>(p ^ (p >> 15));
-    }
-    // Half of (sum of |W|) + (sum of W), and of the difference.
-    sums.positive += int64_t{size} + sum + (end - start);
-    sums.negative += int64_t{size} - sum;
-  }
+  const CodeSums p = sum_nested(master, count, shift, bits);
+  // Half of (sum of |W|) + (sum of W), and of the difference.
+  sums.positive += p.size + p.sum + count;
+  sums.negative += p.size - p.sum;
 }
 
 /// Sbm weights W = code.
 void add_sbm(const std::vector<uint16_t>& codes, ChannelSums& sums) {
-  const auto count = static_cast<int64_t>(codes.size());
-  for (int64_t start = 0; start < count; start += kPiece)
-    sums.positive += std::accumulate(codes.begin() + start,
-                                     codes.begin() + std::min(count, start + kPiece), int32_t{0});
+  sums.positive += std::accumulate(codes.begin(), codes.end(), int64_t{0});
 }
 
 bool has_low(const Grid& grid) {
