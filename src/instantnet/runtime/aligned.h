@@ -27,20 +27,4 @@ struct AlignedAllocator {
 template <class T>
 using Aligned = std::vector<T, AlignedAllocator<T>>;
 
-/// Bytes that nobody has set, at a multiple of 64.
-class RawBytes {
- public:
-  explicit RawBytes(size_t size)
-      : data_(AlignedAllocator<std::byte>().allocate(size)), size_(size) {}
-  ~RawBytes() { AlignedAllocator<std::byte>().deallocate(data_, size_); }
-  RawBytes(const RawBytes&) = delete;
-  RawBytes& operator=(const RawBytes&) = delete;
-  std::byte* data() const { return data_; }
-  size_t size() const { return size_; }
-
- private:
-  std::byte* data_;
-  size_t size_;
-};
-
 }  // namespace instantnet::runtime

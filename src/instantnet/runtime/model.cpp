@@ -63,7 +63,7 @@ int64_t Model::packed_bytes() const {
   const std::lock_guard lock(mutex_);
   int64_t bytes = 0;
   for (const auto& layer : packed_)
-    for (const auto& one : layer) bytes += static_cast<int64_t>(one->bytes.size());
+    for (const Packed& one : layer) bytes += static_cast<int64_t>(one.bytes);
   return bytes;
 }
 
@@ -96,13 +96,10 @@ std::shared_ptr<const Model::Ready> Model::make_ready(const std::vector<Precisio
     if (layer_of(step) < 0) continue;
     const auto layer = static_cast<size_t>(layer_of(step));
     made->layers.push_back(&step);
-    if (residency_ != Residency::OnDemand) {
-      made->weights[layer] = resident(step);
-    } else {
-      made->offsets[layer] = made->packed_bytes;
-      made->packed_bytes += aligned(step_bytes(step));
-    }
+    made->offsets[layer] = made->packed_bytes;
+    if (residency_ == Residency::OnDemand) made->packed_bytes += aligned(step_bytes(step));
   }
+  if (residency_ != Residency::OnDemand) pack_resident(*made);
   return made;
 }
 
@@ -121,19 +118,38 @@ void Model::pack_step(const Step& step, std::byte* to) const {
   }
 }
 
-/// Weights packed before for the same problem, or now.
-const std::byte* Model::resident(const Step& step) const {
-  auto& known = packed_[static_cast<size_t>(layer_of(step))];
+/// The step's weights, if they were packed for the same problem before; else null.
+const std::byte* Model::known(const Step& step) const {
   const auto* conv = std::get_if<ConvStep>(&step.what);
-  for (const auto& one : known)
-    if (conv == nullptr ? one->is_float : !one->is_float && one->problem == conv->problem)
-      return one->bytes.data();
-  auto packed = std::make_unique<Packed>(step_bytes(step));
-  if (conv != nullptr) packed->problem = conv->problem;
-  packed->is_float = conv == nullptr;
-  pack_step(step, packed->bytes.data());
-  known.push_back(std::move(packed));
-  return known.back()->bytes.data();
+  for (const Packed& one : packed_[static_cast<size_t>(layer_of(step))])
+    if (conv == nullptr ? one.is_float : !one.is_float && one.problem == conv->problem)
+      return one.data;
+  return nullptr;
+}
+
+/// Finds or packs all weights; what is new lies in one piece of memory.
+void Model::pack_resident(Ready& made) const {
+  std::vector<const Step*> fresh;
+  size_t bytes = 0;
+  for (const Step* step : made.layers) {
+    const std::byte*& weights = made.weights[static_cast<size_t>(layer_of(*step))];
+    weights = known(*step);
+    if (weights != nullptr) continue;
+    fresh.push_back(step);
+    bytes += aligned(step_bytes(*step));
+  }
+  if (fresh.empty()) return;
+  std::byte* to = memory_.emplace_back(std::make_unique<const RawBytes>(bytes))->data();
+  for (const Step* step : fresh) {
+    const auto layer = static_cast<size_t>(layer_of(*step));
+    pack_step(*step, to);
+    Packed& packed = packed_[layer].emplace_back();
+    if (const auto* conv = std::get_if<ConvStep>(&step->what)) packed.problem = conv->problem;
+    packed.is_float = std::holds_alternative<FloatConvStep>(step->what);
+    packed.data = made.weights[layer] = to;
+    packed.bytes = step_bytes(*step);
+    to += aligned(packed.bytes);
+  }
 }
 
 }  // namespace instantnet::runtime

@@ -15,6 +15,7 @@
 #include "instantnet/runtime/aligned.h"
 #include "instantnet/runtime/execute.h"
 #include "instantnet/runtime/plan.h"
+#include "instantnet/runtime/raw_bytes.h"
 #include "instantnet/runtime/thread_pool.h"
 
 namespace instantnet::runtime {
@@ -66,11 +67,12 @@ class Model {
     size_t packed_bytes = 0;          // on demand: of all layers
     std::vector<const Step*> layers;  // steps with weights
   };
+  /// A layer's weights, packed for one problem.
   struct Packed {
-    explicit Packed(size_t size) : bytes(size) {}
     ConvProblem problem;
     bool is_float = false;
-    RawBytes bytes;
+    const std::byte* data = nullptr;
+    size_t bytes = 0;
   };
 
   struct Checked {
@@ -93,15 +95,17 @@ class Model {
   std::shared_ptr<const Ready> make_ready(const std::vector<Precision>& asked) const;
   size_t step_bytes(const Step& step) const;
   void pack_step(const Step& step, std::byte* to) const;
-  const std::byte* resident(const Step& step) const;
+  const std::byte* known(const Step& step) const;
+  void pack_resident(Ready& made) const;
 
   Source source_;
   const Kernels& kernels_;
   Residency residency_;
   std::deque<Uniform> uniform_;
   mutable std::mutex mutex_;  // of what follows, and of Uniform::ready while it is made
-  mutable std::vector<std::shared_ptr<const Ready>> mixes_;                 // oldest first
-  mutable std::vector<std::vector<std::unique_ptr<const Packed>>> packed_;  // by layer
+  mutable std::vector<std::shared_ptr<const Ready>> mixes_;  // oldest first
+  mutable std::vector<std::vector<Packed>> packed_;          // by layer
+  mutable std::vector<std::unique_ptr<const RawBytes>> memory_;
 };
 
 struct SessionOptions {
