@@ -55,6 +55,22 @@ TEST(ReadFile, GivesEveryByte) {
   EXPECT_EQ(read_file(folder / "empty"), "");
 }
 
+TEST(MapFile, GivesEveryByteAndKeepsItWhenTheFileIsReplaced) {
+  const TempFolder folder;
+  const std::string bytes("a\0b\r\n\xff", 6);
+  write_file_atomic(folder / "x", bytes);
+  const FileBytes file = map_file(folder / "x");
+  write_file_atomic(folder / "x", "other");
+  EXPECT_EQ(file.bytes, bytes);
+  EXPECT_EQ(map_file(folder / "x").bytes, "other");
+  spill(folder / "empty", "");
+  EXPECT_EQ(map_file(folder / "empty").bytes, "");
+  EXPECT_THAT(map_file("/proc/self/status").bytes, HasSubstr("Name:"));
+  EXPECT_THAT(error_of([&] { map_file(folder / "no"); }),
+              HasSubstr("cannot be read: No such file"));
+  EXPECT_THAT(error_of([&] { map_file(folder.path()); }), HasSubstr("is a folder; give a file."));
+}
+
 TEST(ReadFile, ReadsFilesThatDoNotTellTheirLength) {
   EXPECT_THAT(read_file("/proc/self/status"), HasSubstr("Name:"));
 }

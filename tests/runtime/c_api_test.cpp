@@ -8,6 +8,7 @@
 #include "instantnet/runtime/instantnet.h"
 #include "instantnet/runtime/model_file.h"
 #include "instantnet/runtime/reference.h"
+#include "own_folder.h"
 #include "runtime/random_model.h"
 
 namespace instantnet::runtime {
@@ -133,7 +134,30 @@ TEST_F(CApi, TellsFilesFromOptions) {
   EXPECT_EQ(said().substr(0, 37), "kernels: there are none called 'quick");
   EXPECT_EQ(instantnet_model_load_bytes(bytes_.data(), bytes_.size(), "portable", 7, &model),
             INSTANTNET_BAD_ARGUMENT);
+  EXPECT_EQ(said(),
+            "residency: it is 7; give INSTANTNET_RESIDENT, INSTANTNET_ON_DEMAND or "
+            "INSTANTNET_FIRST_USE.");
   EXPECT_EQ(model, nullptr);
+}
+
+TEST_F(CApi, LoadsAFileForAnyResidency) {
+  const std::string path = own_folder() + "c_api.spnet";
+  write_file_atomic(path, bytes_);
+  const std::vector<uint8_t> image = random_image(integers_.spec, 2);
+  const Trace trace = run_reference(integers_, {{8, 8}}, image);
+  for (const int residency : {INSTANTNET_RESIDENT, INSTANTNET_ON_DEMAND, INSTANTNET_FIRST_USE}) {
+    instantnet_model* model = nullptr;
+    instantnet_session* session = nullptr;
+    ASSERT_EQ(instantnet_model_load(path.c_str(), nullptr, residency, &model), INSTANTNET_OK);
+    ASSERT_EQ(instantnet_session_create(model, 1, &session), INSTANTNET_OK);
+    instantnet_model_free(model);
+    ASSERT_EQ(instantnet_session_run(session, image.data(), image.size()), INSTANTNET_OK);
+    const float* logits = nullptr;
+    size_t count = 0;
+    ASSERT_EQ(instantnet_session_logits(session, &logits, &count), INSTANTNET_OK);
+    EXPECT_EQ(std::vector<float>(logits, logits + count), trace.logits);
+    instantnet_session_free(session);
+  }
 }
 
 TEST_F(CApi, KeepsTheLastSentenceOfEachThread) {

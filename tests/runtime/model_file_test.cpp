@@ -62,6 +62,21 @@ TEST(ModelFile, StoresAByteACodeWhenNoWidthNeedsMore) {
   for (const FileSection& section : found) EXPECT_EQ(section.offset % 64, 0U);
 }
 
+TEST(ModelFile, MayBeReplacedOrRemovedWhileAModelIsInUse) {
+  const std::string path = folder() + "/replaced.spnet";
+  const IntModel first = some_model(8), second = some_model(9);
+  write_model(first, path);
+  IntModel read = read_model(path);
+  write_model(second, path);
+  EXPECT_EQ(read, first);
+  std::filesystem::remove(path);
+  EXPECT_EQ(read, first);
+  IntModel copy = read;  // what is changed is its own
+  copy.layers[0].codes[0] ^= 1;
+  EXPECT_NE(copy, first);
+  EXPECT_EQ(read, first);
+}
+
 TEST(ModelFile, RefusesAFileThatIsCutShortAnywhere) {
   const std::string bytes = print_model(some_model(5));
   const size_t step = std::max<size_t>(1, bytes.size() / 1000);
@@ -85,14 +100,14 @@ TEST(ModelFile, SaysWhatIsWrong) {
   EXPECT_EQ(error_of([&] { parse_model("not a model at all", "x.spnet"); }),
             "x.spnet: this is not a model file; give one that `instantnet freeze` has written.");
   std::string newer = bytes;
-  newer[8] = 2;
+  newer[8] = 3;
   EXPECT_EQ(error_of([&] { parse_model(newer, "x.spnet"); }),
-            "x.spnet: it has version 2 of the format; this program reads version 1. Use the "
-            "program that wrote it, or a newer one.");
+            "x.spnet: it has version 3 of the format; this program reads version 2. Use the "
+            "program that wrote it, or freeze the network again.");
   std::string changed = bytes;
   changed.back() ^= 1;
-  EXPECT_EQ(error_of([&] { parse_model(changed, "x.spnet"); }).substr(0, 47),
-            "x.spnet: the digest of section 'float32' (byte ");
+  EXPECT_EQ(error_of([&] { parse_model(changed, "x.spnet"); }).substr(0, 49),
+            "x.spnet: the checksum of section 'float32' (byte ");
   EXPECT_EQ(error_of([&] { parse_model(bytes.substr(0, bytes.size() - 1), "x.spnet"); }),
             "x.spnet, byte 24: the file should have " + std::to_string(bytes.size()) +
                 " bytes but has " + std::to_string(bytes.size() - 1) + "; it was cut or changed.");

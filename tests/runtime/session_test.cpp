@@ -71,7 +71,7 @@ TEST(Session, GivesTheReferencesLogitsAtEveryWidthAndBack) {
   }
 }
 
-TEST(Session, GivesTheSameAtOnePrecisionALayerResidentOrOnDemand) {
+TEST(Session, GivesTheSameAtOnePrecisionALayerForAnyResidency) {
   for (uint64_t seed = 0; seed < 40; ++seed) {
     const NetworkSpec spec = random_network(seed);
     const IntModel integers = random_model(spec, seed);
@@ -81,7 +81,8 @@ TEST(Session, GivesTheSameAtOnePrecisionALayerResidentOrOnDemand) {
       precisions.push_back({integers.bits[rng.below(9)], integers.bits[rng.below(9)]});
     const std::vector<uint8_t> image = random_image(spec, seed);
     const Trace trace = run_reference(integers, precisions, image);
-    for (const Residency residency : {Residency::Resident, Residency::OnDemand}) {
+    for (const Residency residency :
+         {Residency::Resident, Residency::OnDemand, Residency::FirstUse}) {
       Session session(std::make_shared<const Model>(integers, ModelOptions{"auto", residency}));
       session.set_precisions(precisions);
       session.run(image);
@@ -115,27 +116,83 @@ TEST(Session, GivesTheSameBytesForAnyNumberOfThreads) {
 TEST(Session, SharesOneModelAmongThreadsThatSwitch) {
   const NetworkSpec spec = small_resnet();
   const IntModel integers = random_model(spec, 2);
-  const auto model = std::make_shared<const Model>(integers);
   const std::vector<uint8_t> image = random_image(spec, 2);
   std::vector<std::vector<float>> wanted;
   for (const int bits : integers.bits)
     wanted.push_back(run_reference(integers, {{bits, bits}}, image).logits);
   std::atomic<int> wrong{0};
-  std::vector<std::thread> threads;
-  for (size_t t = 0; t < 3; ++t)
-    threads.emplace_back([&, t] {
-      Session session(model);
-      for (size_t i = 0; i < 12; ++i) {
-        const size_t width = (i + t) % wanted.size();
-        if (i % 4 == 3)  // a mix, prepared by whoever comes first
-          session.set_precisions(std::vector<Precision>(integers.layers.size(), {4, 8}));
-        session.set_precision({integers.bits[width], integers.bits[width]});
-        session.run(image);
-        if (logits_of(session) != wanted[width]) ++wrong;
-      }
-    });
-  for (std::thread& thread : threads) thread.join();
+  const auto switch_and_run = [&](const std::shared_ptr<const Model>& model, size_t t) {
+    Session session(model);
+    for (size_t i = 0; i < 12; ++i) {
+      const size_t width = (i + t) % wanted.size();
+      if (i % 4 == 3)  // a mix, prepared by whoever comes first
+        session.set_precisions(std::vector<Precision>(integers.layers.size(), {4, 8}));
+      session.set_precision({integers.bits[width], integers.bits[width]});
+      session.run(image);
+      if (logits_of(session) != wanted[width]) ++wrong;
+    }
+  };
+  for (const Residency residency :
+       {Residency::Resident, Residency::OnDemand, Residency::FirstUse}) {
+    const auto model = std::make_shared<const Model>(integers, ModelOptions{"auto", residency});
+    std::vector<std::thread> threads;
+    for (size_t t = 0; t < 3; ++t) threads.emplace_back(switch_and_run, model, t / 2);
+    for (std::thread& thread : threads) thread.join();
+  }
   EXPECT_EQ(wrong, 0);
+}
+
+TEST(Session, StartsAtTheHighestWidthAndPreparesNoOtherOnFirstUse) {
+  const NetworkSpec spec = small_resnet();
+  const IntModel integers = random_model(spec, 4, {{4, 8}});
+  const std::vector<uint8_t> image = random_image(spec, 4);
+  const auto model =
+      std::make_shared<const Model>(integers, ModelOptions{"auto", Residency::FirstUse});
+  Session session(model);
+  EXPECT_EQ(session.precisions(), std::vector<Precision>(integers.layers.size(), {8, 8}));
+  EXPECT_EQ(model->packed_bytes(), 0);
+  session.run(image);
+  EXPECT_EQ(logits_of(session), run_reference(integers, {{8, 8}}, image).logits);
+  const int64_t one_width = model->packed_bytes();
+  EXPECT_GT(one_width, 0);
+  session.set_precision({4, 4});
+  EXPECT_GT(model->packed_bytes(), one_width);
+  const int64_t before = allocations;
+  for (const int bits : {8, 4, 8}) {
+    session.set_precision({bits, bits});
+    session.run(image);
+  }
+  EXPECT_EQ(allocations, before);
+}
+
+/// A model whose values at 8 bits are far larger than its readers' ranges.
+IntModel too_large_at_8_bits(const NetworkSpec& spec) {
+  IntModel integers = random_model(spec, 5, {{4, 8}});
+  for (IntLayer& layer : integers.layers)
+    for (LayerWidth& width : layer.widths)
+      if (width.bits == 8) {
+        std::fill(width.scale.begin(), width.scale.end(), 1e29F);
+        std::fill(width.range.begin(), width.range.end(), 1e-29F);
+      }
+  return integers;
+}
+
+TEST(Session, RefusesAWidthThatCannotBePreparedWhenItIsAskedForAndStaysAsItWas) {
+  const NetworkSpec spec = small_resnet();
+  const IntModel integers = too_large_at_8_bits(spec);
+  EXPECT_NE(error_of([&] { Model model(integers); }), "");
+  const std::vector<uint8_t> image = random_image(spec, 5);
+  for (const Residency residency : {Residency::OnDemand, Residency::FirstUse}) {
+    Session session(std::make_shared<const Model>(integers, ModelOptions{"auto", residency}));
+    for (int i = 0; i < 2; ++i) {
+      EXPECT_NE(error_of([&] { session.run(image); }), "");
+      EXPECT_NE(error_of([&] { session.set_precision({8, 8}); }), "");
+    }
+    session.set_precision({4, 4});
+    EXPECT_NE(error_of([&] { session.set_precision({8, 8}); }), "");
+    session.run(image);
+    EXPECT_EQ(logits_of(session), run_reference(integers, {{4, 4}}, image).logits);
+  }
 }
 
 TEST(Session, AllocatesNothingWhileItRunsOrSwitches) {

@@ -45,12 +45,13 @@ struct Row {
   double first = 0;      // median of the first run after a switch to this width
   double resident = 0;   // median of a switch to this width, weights in memory
   double on_demand = 0;  // the same, weights packed anew from the master codes
+  double from_file = 0;  // least of loading, preparing this width alone, and one image
 };
 
 struct Result {
   std::vector<Row> rows;
-  double load = 0;           // median of reading the file, checked, nothing packed
-  double load_resident = 0;  // ... and packed for all widths
+  double load = 0;           // least of mapping and checking the file, nothing prepared
+  double load_resident = 0;  // ... and prepared and packed for all widths
   int64_t packed_bytes = 0;
   std::string kernels;
 };
@@ -75,6 +76,12 @@ double median_of(int count, const std::function<double()>& sample) {
   std::vector<double> samples;
   for (int i = 0; i < count; ++i) samples.push_back(sample());
   return times_of(std::move(samples)).median;
+}
+
+double least_of(int count, const std::function<void()>& work) {
+  double least = microseconds(work);
+  for (int i = 1; i < count; ++i) least = std::min(least, microseconds(work));
+  return least;
 }
 
 Times steady(runtime::Session& session, std::span<const uint8_t> image, double seconds) {
@@ -105,9 +112,10 @@ double resident_switch(runtime::Session& session, const FrozenSetting& from,
 }
 
 Result bench(const BenchVerbOptions& verb) {
-  runtime::ModelOptions resident, on_demand;
-  resident.kernels = on_demand.kernels = verb.kernels;
+  runtime::ModelOptions resident, on_demand, first_use;
+  resident.kernels = on_demand.kernels = first_use.kernels = verb.kernels;
   on_demand.residency = runtime::Residency::OnDemand;
+  first_use.residency = runtime::Residency::FirstUse;
   const auto model = runtime::Model::load(verb.model, resident);
   const auto lean = runtime::Model::load(verb.model, on_demand);
   const runtime::IntModel& integers = model->integers();
@@ -120,11 +128,9 @@ Result bench(const BenchVerbOptions& verb) {
   Result result;
   result.kernels = model->kernels().name();
   result.packed_bytes = model->packed_bytes();
-  constexpr int kLoads = 5, kSwitches = 21;
-  result.load = median_of(
-      kLoads, [&] { return microseconds([&] { runtime::Model::load(verb.model, on_demand); }); });
-  result.load_resident = median_of(
-      kLoads, [&] { return microseconds([&] { runtime::Model::load(verb.model, resident); }); });
+  constexpr int kLoads = 11, kSwitches = 21;
+  result.load = least_of(kLoads, [&] { runtime::Model::load(verb.model, first_use); });
+  result.load_resident = least_of(kLoads, [&] { runtime::Model::load(verb.model, resident); });
   runtime::Session session(model, {verb.threads}), lean_session(lean, {verb.threads});
   PrintedProgress progress(stderr);
   progress.begin("bench", static_cast<int64_t>(settings.size()), "bit-widths");
@@ -133,7 +139,8 @@ Result bench(const BenchVerbOptions& verb) {
     const FrozenSetting any{"", {{integers.bits.front(), integers.bits.front()}}};
     const FrozenSetting last{"", {{integers.bits.back(), integers.bits.back()}}};
     const FrozenSetting& other = one.precisions == any.precisions ? last : any;
-    Row row{one.name, {}, 0, 0, 0};
+    Row row;
+    row.name = one.name;
     session.set_precisions(one.precisions);
     row.run = steady(session, image, verb.seconds);
     row.first = median_of(kSwitches, [&] {
@@ -145,6 +152,11 @@ Result bench(const BenchVerbOptions& verb) {
     row.on_demand = median_of(kSwitches, [&] {
       lean_session.set_precisions(other.precisions);
       return microseconds([&] { lean_session.set_precisions(one.precisions); });
+    });
+    row.from_file = least_of(kLoads, [&] {
+      runtime::Session fresh(runtime::Model::load(verb.model, first_use), {verb.threads});
+      fresh.set_precisions(one.precisions);
+      fresh.run(image);
     });
     result.rows.push_back(row);
     progress.update(static_cast<int64_t>(result.rows.size()));
@@ -159,13 +171,13 @@ std::string text_of(const BenchVerbOptions& verb, const Result& result) {
     rows.push_back({row.name, fmt::format("{:.1f}", row.run.least),
                     fmt::format("{:.1f}", row.run.median), fmt::format("{:.1f}", row.run.p99),
                     fmt::format("{:.1f}", row.first), fmt::format("{:.3f}", row.resident),
-                    fmt::format("{:.1f}", row.on_demand)});
+                    fmt::format("{:.1f}", row.on_demand), fmt::format("{:.0f}", row.from_file)});
   return table_text({"bits", "least us", "median us", "99 % us", "first after switch us",
-                     "switch us", "switch from master us"},
+                     "switch us", "switch from master us", "load and first us"},
                     rows) +
          fmt::format(
-             "one image, {} thread{}, kernels {}; load {:.1f} ms, with all widths packed {:.1f} ms "
-             "({})",
+             "one image, {} thread{}, kernels {}; load {:.2f} ms with no width prepared, {:.2f} ms "
+             "with all of them packed ({})",
              verb.threads, verb.threads == 1 ? "" : "s", result.kernels, result.load / 1000,
              result.load_resident / 1000, bytes_text(static_cast<uint64_t>(result.packed_bytes)));
 }
@@ -180,7 +192,8 @@ Tree tree_of(const BenchVerbOptions& verb, const Result& result) {
                              .set("runs", Tree::of(row.run.runs))
                              .set("first_after_switch_us", Tree::of(row.first))
                              .set("switch_us", Tree::of(row.resident))
-                             .set("switch_from_master_us", Tree::of(row.on_demand)));
+                             .set("switch_from_master_us", Tree::of(row.on_demand))
+                             .set("load_and_first_us", Tree::of(row.from_file)));
   return Tree::map()
       .set("model", Tree::of(verb.model))
       .set("threads", Tree::of(verb.threads))

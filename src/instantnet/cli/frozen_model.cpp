@@ -14,6 +14,7 @@ std::shared_ptr<const runtime::Model> open_frozen(const std::string& path,
                                                   const std::string& kernels) {
   runtime::ModelOptions options;
   options.kernels = kernels;
+  options.residency = runtime::Residency::FirstUse;
   return runtime::Model::load(path, options);
 }
 

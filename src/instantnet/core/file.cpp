@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/file.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -342,6 +343,25 @@ std::string read_file(const std::string& path, uint64_t most) {
     fail(path, fmt::format("has {} bytes, more than fit into memory.", size));
   }
   return bytes;
+}
+
+FileBytes map_file(const std::string& path) {
+  const Descriptor file = open_for_reading(path);
+  const struct stat status = status_of_file(file, path);
+  const auto size = static_cast<size_t>(status.st_size);
+  if (S_ISREG(status.st_mode) && size > 0) {
+#ifdef MAP_POPULATE
+    constexpr int kFlags = MAP_PRIVATE | MAP_POPULATE;  // one call instead of a fault for each page
+#else
+    constexpr int kFlags = MAP_PRIVATE;
+#endif
+    void* const at = ::mmap(nullptr, size, PROT_READ, kFlags, file.get(), 0);
+    if (at != MAP_FAILED)
+      return {{static_cast<const char*>(at), size},
+              std::shared_ptr<const void>(at, [size](void* mapped) { ::munmap(mapped, size); })};
+  }
+  const auto read = std::make_shared<const std::string>(read_file(path));
+  return {*read, read};
 }
 
 void write_file_atomic(const std::string& path, std::string_view bytes) {

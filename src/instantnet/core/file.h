@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -12,6 +13,16 @@ namespace instantnet {
 /// The whole file as bytes. Error when it is missing, a folder, unreadable or larger than `most`
 /// bytes.
 std::string read_file(const std::string& path, uint64_t most = uint64_t{1} << 40);
+
+/// A whole file's bytes; they stay as long as `keeper` or a copy of it lives.
+struct FileBytes {
+  std::string_view bytes;
+  std::shared_ptr<const void> keeper;  // never null
+};
+/// As read_file, but a file is mapped into memory rather than copied where the system can: it must
+/// not be changed or cut in place while the bytes are in use. Replacing it (write_file_atomic) is
+/// fine.
+FileBytes map_file(const std::string& path);
 
 /// Writes to a temporary file in the same folder, flushes it to the disk (fsync), renames it over
 /// `path` and flushes the folder. Error (with the system's reason, such as no space left) leaves no

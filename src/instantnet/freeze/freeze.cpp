@@ -76,8 +76,8 @@ runtime::IntLayer frozen_layer(const nn::SwitchableModel& model, const nn::Layer
 runtime::FloatLayer float_layer(const nn::SwitchableModel& model, const nn::Layer& layer) {
   const at::Tensor weight = in_runtime_order(layer.weight);
   Affine affine = affine_of(model, layer, 32);
-  return {{weight.data_ptr<float>(), weight.data_ptr<float>() + weight.numel()},
-          std::move(affine.scale),
+  const float* const values = weight.data_ptr<float>();
+  return {std::vector<float>(values, values + weight.numel()), std::move(affine.scale),
           std::move(affine.shift)};
 }
 

@@ -7,8 +7,8 @@
 #include <string_view>
 
 #include "instantnet/core/error.h"
+#include "instantnet/core/file.h"
 #include "instantnet/runtime/instantnet.h"
-#include "instantnet/runtime/model_file.h"
 #include "instantnet/runtime/session.h"
 
 struct instantnet_model {
@@ -23,6 +23,8 @@ namespace {
 
 using instantnet::Error;
 using instantnet::fail;
+using instantnet::FileBytes;
+using instantnet::map_file;
 using instantnet::Precision;
 using namespace instantnet::runtime;  // NOLINT: this file is that room's border
 
@@ -56,16 +58,28 @@ instantnet_status null(const char* what) {
   return INSTANTNET_NULL;
 }
 
-ModelOptions options_of(const char* kernels, int residency) {
-  if (residency != INSTANTNET_RESIDENT && residency != INSTANTNET_ON_DEMAND)
-    fail("residency", "it is neither INSTANTNET_RESIDENT nor INSTANTNET_ON_DEMAND.");
-  return {kernels == nullptr ? "auto" : kernels,
-          residency == INSTANTNET_ON_DEMAND ? Residency::OnDemand : Residency::Resident};
+Residency residency_of(int residency) {
+  switch (residency) {
+    case INSTANTNET_RESIDENT:
+      return Residency::Resident;
+    case INSTANTNET_ON_DEMAND:
+      return Residency::OnDemand;
+    case INSTANTNET_FIRST_USE:
+      return Residency::FirstUse;
+    default:
+      fail("residency", "it is " + std::to_string(residency) +
+                            "; give INSTANTNET_RESIDENT, INSTANTNET_ON_DEMAND or "
+                            "INSTANTNET_FIRST_USE.");
+  }
 }
 
-/// Reads with `read`, then makes the model; wrong options are the caller's, all else the file's.
-template <class Read>
-instantnet_status load(const char* kernels, int residency, const Read& read,
+ModelOptions options_of(const char* kernels, int residency) {
+  return {kernels == nullptr ? "auto" : kernels, residency_of(residency)};
+}
+
+/// `make` with options; wrong options are the caller's, all else the file's.
+template <class Make>
+instantnet_status load(const char* kernels, int residency, const Make& make,
                        instantnet_model** model) {
   ModelOptions options;
   const instantnet_status status = guarded(INSTANTNET_BAD_ARGUMENT, [&] {
@@ -75,7 +89,7 @@ instantnet_status load(const char* kernels, int residency, const Read& read,
   if (status != INSTANTNET_OK) return status;
   return guarded(INSTANTNET_BAD_FILE, [&] {
     auto made = std::make_unique<instantnet_model>();
-    made->model = std::make_shared<const Model>(read(), options);
+    made->model = make(options);
     *model = made.release();
   });
 }
@@ -102,7 +116,12 @@ instantnet_status instantnet_model_load(const char* path, const char* kernels, i
   *model = nullptr;
   if (path == nullptr) return null("path");
   return load(
-      kernels, residency, [&] { return read_model(path); }, model);
+      kernels, residency,
+      [&](const ModelOptions& options) {
+        const FileBytes file = map_file(path);
+        return Model::parse(file.bytes, path, options, file.keeper);
+      },
+      model);
 }
 
 instantnet_status instantnet_model_load_bytes(const void* bytes, size_t count, const char* kernels,
@@ -112,7 +131,9 @@ instantnet_status instantnet_model_load_bytes(const void* bytes, size_t count, c
   if (bytes == nullptr) return null("address of the model's bytes");
   const std::string_view text(static_cast<const char*>(bytes), count);
   return load(
-      kernels, residency, [&] { return parse_model(text, "model in memory"); }, model);
+      kernels, residency,
+      [&](const ModelOptions& options) { return Model::parse(text, "model in memory", options); },
+      model);
 }
 
 void instantnet_model_free(instantnet_model* model) { delete model; }

@@ -4,10 +4,14 @@
 #include <bit>
 #include <cstdint>
 #include <cstring>
+#include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 #include <type_traits>
 #include <vector>
+
+#include "instantnet/runtime/numbers.h"
 
 namespace instantnet::runtime {
 
@@ -27,7 +31,7 @@ class ByteWriter {
     bytes_ += value;
   }
   /// Length, then the numbers.
-  void floats(const std::vector<float>& values) {
+  void floats(std::span<const float> values) {
     number(static_cast<uint32_t>(values.size()));
     for (const float value : values) number(std::bit_cast<uint32_t>(value));
   }
@@ -76,6 +80,16 @@ class ByteReader {
       }
     }
     return values;
+  }
+  /// The same, left where they are if the machine can read them there and `keeper` keeps the bytes.
+  template <class T>
+  Numbers<T> stored(uint64_t count, const std::shared_ptr<const void>& keeper) {
+    const auto address = reinterpret_cast<uintptr_t>(bytes_.data() + at_);
+    if (std::endian::native != std::endian::little || keeper == nullptr ||
+        address % alignof(T) != 0)
+      return numbers<T>(count);
+    const std::string_view from = take_many(count, sizeof(T));
+    return {std::span(reinterpret_cast<const T*>(from.data()), count), keeper};
   }
   /// Skips to a multiple of `to` bytes from the section's start. Error unless the bytes are zeros.
   void align(size_t to);

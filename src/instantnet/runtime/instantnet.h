@@ -30,8 +30,10 @@ typedef enum instantnet_status {
 
 /* Where the weights of all bit-widths are. */
 typedef enum instantnet_residency {
-  INSTANTNET_RESIDENT = 0, /* in memory: a switch moves a pointer */
-  INSTANTNET_ON_DEMAND = 1 /* derived from the stored weights at each switch: least memory */
+  INSTANTNET_RESIDENT = 0,  /* in memory: a switch moves a pointer */
+  INSTANTNET_ON_DEMAND = 1, /* derived from the stored weights at each switch: least memory */
+  INSTANTNET_FIRST_USE = 2  /* derived when a width is first asked for, then as resident: the
+                               shortest  way from a file to the first image */
 } instantnet_residency;
 
 typedef struct instantnet_model instantnet_model;     /* immutable: share it among threads */
@@ -47,7 +49,9 @@ INSTANTNET_API const char* instantnet_last_error(void);
 /* ---- Models. */
 
 /* Loads a file. `residency` is an instantnet_residency; `kernels` is "auto" or NULL for the fastest
- * this processor runs, or a name such as "portable". On failure *model is NULL. */
+ * this processor runs, or a name such as "portable". The file is mapped: while the model or a
+ * session of it is in use the file may be replaced (renamed over) or removed, but not changed in
+ * place. On failure *model is NULL. */
 INSTANTNET_API instantnet_status instantnet_model_load(const char* path, const char* kernels,
                                                        int residency, instantnet_model** model);
 /* The same from the file's bytes, which are not needed afterwards. */
@@ -81,7 +85,8 @@ INSTANTNET_API instantnet_status instantnet_model_kernels(const instantnet_model
 /* ---- Sessions. */
 
 /* `threads` (1 .. 256) compute one image together; results are the same for any number. Starts at
- * the highest width below 32. On failure *session is NULL. */
+ * the highest width below 32; unless the model is resident, the first run prepares it when no other
+ * was chosen before. On failure *session is NULL. */
 INSTANTNET_API instantnet_status instantnet_session_create(const instantnet_model* model,
                                                            int threads,
                                                            instantnet_session** session);

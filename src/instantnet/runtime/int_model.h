@@ -8,6 +8,7 @@
 
 #include "instantnet/net/precision.h"
 #include "instantnet/net/spec.h"
+#include "instantnet/runtime/numbers.h"
 
 namespace instantnet::runtime {
 
@@ -40,8 +41,8 @@ struct IntLayer {
   std::string node;  // its name in the spec
   Lattice lattice = Lattice::Nested;
   InputKind input = InputKind::Unsigned;
-  int master_bits = 8;          // 8 or 16
-  std::vector<uint16_t> codes;  // (k, r, s, c / groups); linear (k, c)
+  int master_bits = 8;      // 8 or 16
+  Numbers<uint16_t> codes;  // (k, r, s, c / groups); linear (k, c)
   /// (k): nested: range c. sbm: lowest weight and range.
   std::vector<float> low, range;
   std::vector<LayerWidth> widths;  // ascending
@@ -50,7 +51,7 @@ struct IntLayer {
 
 /// The float32 network for the 32-bit width: weights, and the affine behind each layer.
 struct FloatLayer {
-  std::vector<float> weights;       // as IntLayer::codes
+  Numbers<float> weights;           // as IntLayer::codes
   std::vector<float> scale, shift;  // (k)
   bool operator==(const FloatLayer&) const = default;
 };
@@ -78,18 +79,21 @@ struct IntModel {
 /// refuses.
 void check(const IntModel& model);
 
-/// model.spnet: little-endian, sections aligned to 64 bytes, each with its length and SHA-256;
+/// model.spnet: little-endian, sections aligned to 64 bytes, each with its length and checksum;
 /// written to a temporary file and renamed. read_model(write_model(m)) == m.
 void write_model(const IntModel& model, const std::string& path);
 /// Error with the section and offset for a file that is cut short, changed, of a newer version or
-/// not a model. Never reads or allocates more than the file's own size allows.
+/// not a model. Never reads or allocates more than the file's own size allows. The file is mapped,
+/// and the model's large tables lie in the mapping: while the model or a copy of it lives the file
+/// may be renamed, removed or replaced (write_model does), but not changed or cut in place.
 IntModel read_model(const std::string& path);
 
-/// What a file holds, for `instantnet inspect`: each section's name, offset, bytes and digest.
+/// What a file holds, for `instantnet inspect`: each section's name, place and checksum.
 struct FileSection {
   std::string name;
   uint64_t offset = 0, bytes = 0;
-  std::string sha256;
+  uint64_t checksum = 0;
+  std::string sha256;  // from sections(path): of its bytes, as they are now
 };
 std::vector<FileSection> sections(const std::string& path);
 

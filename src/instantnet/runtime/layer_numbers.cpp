@@ -4,8 +4,10 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numeric>
 
 #include "instantnet/core/error.h"
+#include "instantnet/runtime/code_sums.h"
 
 namespace instantnet::runtime {
 namespace {
@@ -50,7 +52,7 @@ struct WeightScale {
 };
 
 WeightScale weight_scale(const IntLayer& layer, size_t k, int bits) {
-  if (layer.lattice == Lattice::Nested) return {std::ldexp(double{layer.range[k]}, -bits), 0};
+  if (layer.lattice == Lattice::Nested) return {double{layer.range[k]} / (1 << bits), 0};
   return {double{layer.range[k]} / ((1 << bits) - 1), double{layer.low[k]}};
 }
 
@@ -70,48 +72,54 @@ int32_t integer_weight(const ConvProblem& problem, uint16_t code) {
   return problem.lattice == Lattice::Nested ? 2 * code + 1 - (1 << problem.weight_bits) : code;
 }
 
-/// Adds what weights W = 2 code + offset (Nested) or code (Sbm) give.
-template <Lattice lattice>
-void add_signs(const std::vector<uint16_t>& codes, int32_t offset, ChannelSums& sums) {
-  constexpr size_t kPiece = 16384;  // 16384 * 65535 fits 31 bits
-  for (size_t start = 0; start < codes.size(); start += kPiece) {
-    const size_t end = std::min(codes.size(), start + kPiece);
-    int32_t sum = 0, size = 0;
-    for (size_t i = start; i < end; ++i) {
-      const int32_t w = lattice == Lattice::Nested ? 2 * codes[i] + offset : codes[i];
-      sum += w;
-      size += std::abs(w);
-    }
-    sums.positive += (size + sum) / 2;
-    sums.negative += (size - sum) / 2;
-  }
+/// Nested weights of codes master code >> shift.
+void add_nested(const uint16_t* master, int64_t count, int shift, int bits, ChannelSums& sums) {
+  const CodeSums p = sum_nested(master, count, shift, bits);
+  // Half of (sum of |W|) + (sum of W), and of the difference.
+  sums.positive += p.size + p.sum + count;
+  sums.negative += p.size - p.sum;
+}
+
+/// Sbm weights W = code.
+void add_sbm(const std::vector<uint16_t>& codes, ChannelSums& sums) {
+  sums.positive += std::accumulate(codes.begin(), codes.end(), int64_t{0});
 }
 
 bool has_low(const Grid& grid) {
   return std::any_of(grid.low.begin(), grid.low.end(), [](double low) { return low != 0; });
 }
 
-ChannelSums channel_sums(const Source& source, int layer, const ConvProblem& problem,
-                         const Grid& grid, int64_t k, std::vector<uint16_t>& codes) {
-  const ConvShape& shape = problem.shape;
+/// What the sums of all output channels of a layer are made from.
+struct Summed {
+  const IntLayer& layer;
+  const ConvProblem& problem;
+  const Grid& grid;
+  WeightSource weights;
+  bool low;  // has_low(grid)
+};
+
+/// Of output channel k; `codes` is room for its codes.
+ChannelSums channel_sums(const Summed& from, int64_t k, std::vector<uint16_t>& codes) {
+  const ConvShape& shape = from.problem.shape;
   const int64_t taps = shape.taps(), each = shape.group_channels();
-  codes.resize(static_cast<size_t>(taps));
-  source.weights(layer).narrow(problem.weight_bits, k * taps, taps, codes.data());
+  const int bits = from.problem.weight_bits;
+  const bool nested = from.problem.lattice == Lattice::Nested;
   ChannelSums sums;
-  if (problem.lattice == Lattice::Nested)
-    add_signs<Lattice::Nested>(codes, 1 - (1 << problem.weight_bits), sums);
-  else
-    add_signs<Lattice::Sbm>(codes, 0, sums);
-  if (!has_low(grid)) return sums;
-  const WeightScale scale =
-      weight_scale(layer_of(source, layer), static_cast<size_t>(k), problem.weight_bits);
+  if (nested)
+    add_nested(from.weights.master + k * taps, taps, from.weights.master_bits - bits, bits, sums);
+  if (nested && !from.low) return sums;
+  codes.resize(static_cast<size_t>(taps));
+  from.weights.narrow(bits, k * taps, taps, codes.data());
+  if (!nested) add_sbm(codes, sums);
+  if (!from.low) return sums;
+  const WeightScale scale = weight_scale(from.layer, static_cast<size_t>(k), bits);
   const int64_t first = first_channel(shape, k);
   for (int64_t tap = 0; tap < taps; tap += each) {
     double sum = 0;
     for (int64_t c = 0; c < each; ++c)
-      sum +=
-          (scale.step * integer_weight(problem, codes[static_cast<size_t>(tap + c)]) + scale.low) *
-          grid.low_of(first + c);
+      sum += (scale.step * integer_weight(from.problem, codes[static_cast<size_t>(tap + c)]) +
+              scale.low) *
+             from.grid.low_of(first + c);
     sums.zeros.push_back(sum);
   }
   return sums;
@@ -249,10 +257,13 @@ LayerReal layer_real(const Source& source, int layer, Precision asked) {
   const auto channels = static_cast<size_t>(shape.out_channels);
   real.y.n.resize(real.numbers.borders.taps.size() * channels);
   const double largest_x = largest_input(real.input);
+  real.y.m.reserve(channels);
+  if (problem.box) real.y.b.reserve(channels);
+  const Summed summed{one, problem, real.input, source.weights(layer), has_low(real.input)};
   std::vector<uint16_t> codes;
   for (size_t k = 0; k < channels; ++k) {
     const auto number = static_cast<int64_t>(k);
-    const ChannelSums sums = channel_sums(source, layer, problem, real.input, number, codes);
+    const ChannelSums sums = channel_sums(summed, number, codes);
     const WeightScale w = weight_scale(one, k, problem.weight_bits);
     const double step = real.input.step_of(first_channel(shape, number));
     const double g = width.scale[k], h = width.shift[k];

@@ -5,6 +5,8 @@
 #include <new>
 
 #include "instantnet/core/error.h"
+#include "instantnet/core/file.h"
+#include "instantnet/runtime/model_file.h"
 #include "instantnet/runtime/session.h"
 
 namespace instantnet::runtime {
@@ -28,30 +30,51 @@ size_t aligned(size_t bytes) { return (bytes + 63) / 64 * 64; }
 }  // namespace
 
 Model::Model(IntModel model, const ModelOptions& options)
-    : source_(checked(std::move(model))),
+    : Model(Checked{checked(std::move(model))}, options) {}
+
+Model::Model(Checked checked, const ModelOptions& options)
+    : source_(std::move(checked.model)),
       kernels_(kernels_called(options.kernels)),
       residency_(options.residency) {
   packed_.resize(source_.model().layers.size());
   for (const int bits : source_.model().bits) {
-    const Precision precision{bits, bits};
-    uniform_.emplace_back(precision, make_ready(expand(source_.model(), {precision})));
+    const Uniform& width = uniform_.emplace_back(Precision{bits, bits});
+    if (residency_ == Residency::Resident) ready(width);
   }
 }
 
 std::shared_ptr<const Model> Model::load(const std::string& path, const ModelOptions& options) {
   try {
-    return std::make_shared<const Model>(read_model(path), options);
+    const FileBytes file = map_file(path);
+    return parse(file.bytes, path, options, file.keeper);
   } catch (const std::bad_alloc&) {
     fail(path, "there is not enough memory for this model.");
   }
+}
+
+std::shared_ptr<const Model> Model::parse(std::string_view bytes, const std::string& where,
+                                          const ModelOptions& options,
+                                          const std::shared_ptr<const void>& keeper) {
+  return std::shared_ptr<const Model>(
+      new Model(Checked{parse_model(bytes, where, keeper)}, options));
 }
 
 int64_t Model::packed_bytes() const {
   const std::lock_guard lock(mutex_);
   int64_t bytes = 0;
   for (const auto& layer : packed_)
-    for (const auto& one : layer) bytes += static_cast<int64_t>(one->bytes.size());
+    for (const Packed& one : layer) bytes += static_cast<int64_t>(one.bytes);
   return bytes;
+}
+
+const std::shared_ptr<const Model::Ready>& Model::ready(const Uniform& width) const {
+  if (width.made.load(std::memory_order_acquire)) return width.ready;
+  const std::lock_guard lock(mutex_);
+  if (!width.made.load(std::memory_order_relaxed)) {
+    width.ready = make_ready(expand(source_.model(), {width.precision}));
+    width.made.store(true, std::memory_order_release);
+  }
+  return width.ready;
 }
 
 std::shared_ptr<const Model::Ready> Model::ready(const std::vector<Precision>& asked) const {
@@ -73,13 +96,10 @@ std::shared_ptr<const Model::Ready> Model::make_ready(const std::vector<Precisio
     if (layer_of(step) < 0) continue;
     const auto layer = static_cast<size_t>(layer_of(step));
     made->layers.push_back(&step);
-    if (residency_ == Residency::Resident) {
-      made->weights[layer] = resident(step);
-    } else {
-      made->offsets[layer] = made->packed_bytes;
-      made->packed_bytes += aligned(step_bytes(step));
-    }
+    made->offsets[layer] = made->packed_bytes;
+    if (residency_ == Residency::OnDemand) made->packed_bytes += aligned(step_bytes(step));
   }
+  if (residency_ != Residency::OnDemand) pack_resident(*made);
   return made;
 }
 
@@ -98,20 +118,38 @@ void Model::pack_step(const Step& step, std::byte* to) const {
   }
 }
 
-/// Weights packed before for the same problem, or now.
-const std::byte* Model::resident(const Step& step) const {
-  auto& known = packed_[static_cast<size_t>(layer_of(step))];
+/// The step's weights, if they were packed for the same problem before; else null.
+const std::byte* Model::known(const Step& step) const {
   const auto* conv = std::get_if<ConvStep>(&step.what);
-  for (const auto& one : known)
-    if (conv == nullptr ? one->is_float : !one->is_float && one->problem == conv->problem)
-      return one->bytes.data();
-  auto packed = std::make_unique<Packed>();
-  if (conv != nullptr) packed->problem = conv->problem;
-  packed->is_float = conv == nullptr;
-  packed->bytes.resize(step_bytes(step));
-  pack_step(step, packed->bytes.data());
-  known.push_back(std::move(packed));
-  return known.back()->bytes.data();
+  for (const Packed& one : packed_[static_cast<size_t>(layer_of(step))])
+    if (conv == nullptr ? one.is_float : !one.is_float && one.problem == conv->problem)
+      return one.data;
+  return nullptr;
+}
+
+/// Finds or packs all weights; what is new lies in one piece of memory.
+void Model::pack_resident(Ready& made) const {
+  std::vector<const Step*> fresh;
+  size_t bytes = 0;
+  for (const Step* step : made.layers) {
+    const std::byte*& weights = made.weights[static_cast<size_t>(layer_of(*step))];
+    weights = known(*step);
+    if (weights != nullptr) continue;
+    fresh.push_back(step);
+    bytes += aligned(step_bytes(*step));
+  }
+  if (fresh.empty()) return;
+  std::byte* to = memory_.emplace_back(std::make_unique<const RawBytes>(bytes))->data();
+  for (const Step* step : fresh) {
+    const auto layer = static_cast<size_t>(layer_of(*step));
+    pack_step(*step, to);
+    Packed& packed = packed_[layer].emplace_back();
+    if (const auto* conv = std::get_if<ConvStep>(&step->what)) packed.problem = conv->problem;
+    packed.is_float = std::holds_alternative<FloatConvStep>(step->what);
+    packed.data = made.weights[layer] = to;
+    packed.bytes = step_bytes(*step);
+    to += aligned(packed.bytes);
+  }
 }
 
 }  // namespace instantnet::runtime

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "instantnet/core/checksum.h"
 #include "instantnet/core/error.h"
 #include "instantnet/core/file.h"
 #include "instantnet/runtime/file_bytes.h"
@@ -13,25 +14,10 @@ namespace instantnet::runtime {
 namespace {
 
 constexpr std::string_view kMagic("SPNET\r\n\x1a", 8);
-constexpr size_t kAlign = 64, kHeader = 64, kEntry = 64, kName = 16;
+constexpr size_t kAlign = 64, kHeader = 32, kEntry = 40, kName = 16;
 constexpr uint32_t kMostSections = 64;
 
 size_t aligned(size_t bytes) { return (bytes + kAlign - 1) / kAlign * kAlign; }
-
-/// 64 hexadecimal digits as 32 bytes.
-std::string raw_digest(std::string_view bytes) {
-  const std::string hex = sha256(bytes);
-  std::string raw;
-  for (size_t i = 0; i < hex.size(); i += 2)
-    raw += static_cast<char>(std::stoi(hex.substr(i, 2), nullptr, 16));
-  return raw;
-}
-
-std::string hex_of(std::string_view raw) {
-  std::string hex;
-  for (const char c : raw) hex += fmt::format("{:02x}", static_cast<unsigned char>(c));
-  return hex;
-}
 
 std::string header(std::string_view table, size_t sections, size_t file_bytes) {
   ByteWriter out;
@@ -39,8 +25,7 @@ std::string header(std::string_view table, size_t sections, size_t file_bytes) {
   out.number(kFileVersion);
   out.number(static_cast<uint32_t>(sections));
   out.number(static_cast<uint64_t>(file_bytes));
-  out.number(uint64_t{0});
-  out.raw(raw_digest(table));
+  out.number(checksum(table));
   return out.bytes();
 }
 
@@ -53,7 +38,7 @@ size_t section_count(std::string_view bytes, const std::string& where) {
   const auto version = in.number<uint32_t>();
   if (version != kFileVersion)
     fail(where, fmt::format("it has version {} of the format; this program reads version {}. "
-                            "Use the program that wrote it, or a newer one.",
+                            "Use the program that wrote it, or freeze the network again.",
                             version, kFileVersion));
   const auto count = in.number<uint32_t>();
   if (count > kMostSections)
@@ -62,7 +47,6 @@ size_t section_count(std::string_view bytes, const std::string& where) {
   if (size != bytes.size())
     in.fail_here(fmt::format("the file should have {} bytes but has {}; it was cut or changed.",
                              size, bytes.size()));
-  if (in.number<uint64_t>() != 0) in.fail_here("a reserved number is not zero.");
   return count;
 }
 
@@ -73,8 +57,7 @@ FileSection read_entry(ByteReader& in, std::string_view bytes, size_t end) {
   section.name.assign(name.begin(), std::find(name.begin(), name.end(), '\0'));
   section.offset = in.number<uint64_t>();
   section.bytes = in.number<uint64_t>();
-  const std::vector<char> digest = in.numbers<char>(32);
-  section.sha256 = hex_of({digest.data(), digest.size()});
+  section.checksum = in.number<uint64_t>();
   if (section.offset != aligned(end) || section.offset > bytes.size() ||
       section.bytes > bytes.size() - section.offset)
     in.fail_here(
@@ -104,7 +87,7 @@ std::string print_container(const std::vector<Section>& all) {
     table.raw(name);
     table.number(static_cast<uint64_t>(aligned(end)));
     table.number(static_cast<uint64_t>(section.bytes.size()));
-    table.raw(raw_digest(section.bytes));
+    table.number(checksum(section.bytes));
     end = aligned(end) + section.bytes.size();
   }
   ByteWriter out;
@@ -125,12 +108,12 @@ std::string print_model(const IntModel& model) {
 std::vector<FileSection> parse_sections(std::string_view bytes, const std::string& where) {
   const size_t count = section_count(bytes, where);
   ByteReader start(bytes, where, 0);
-  start.numbers<uint8_t>(32);
-  const std::vector<char> digest = start.numbers<char>(32);
+  start.numbers<uint8_t>(kHeader - sizeof(uint64_t));
+  const auto sum = start.number<uint64_t>();
   start.numbers<uint8_t>(count * kEntry);
   const std::string_view table = bytes.substr(kHeader, count * kEntry);
-  if (raw_digest(table) != std::string_view(digest.data(), digest.size()))
-    fail(where, "the digest of its table of sections does not fit; the file was changed.");
+  if (checksum(table) != sum)
+    fail(where, "the checksum of its table of sections does not fit; the file was changed.");
   ByteReader in(table, where, kHeader);
   std::vector<FileSection> found;
   size_t end = kHeader + count * kEntry;
@@ -143,17 +126,18 @@ std::vector<FileSection> parse_sections(std::string_view bytes, const std::strin
   return found;
 }
 
-IntModel parse_model(std::string_view bytes, const std::string& where) {
+IntModel parse_model(std::string_view bytes, const std::string& where,
+                     const std::shared_ptr<const void>& keeper) {
   std::vector<SectionView> all;
   for (const FileSection& section : parse_sections(bytes, where)) {
     const std::string_view content = part(bytes, section);
-    if (sha256(content) != section.sha256)
-      fail(where, fmt::format("the digest of section '{}' (byte {}) does not fit; the file was "
+    if (checksum(content) != section.checksum)
+      fail(where, fmt::format("the checksum of section '{}' (byte {}) does not fit; the file was "
                               "changed.",
                               section.name, section.offset));
     all.push_back({section.name, content, section.offset});
   }
-  IntModel model = parse_model_sections(all, where);
+  IntModel model = parse_model_sections(all, where, keeper);
   try {
     check(model);
   } catch (const Error& error) {
@@ -166,10 +150,16 @@ void write_model(const IntModel& model, const std::string& path) {
   write_file_atomic(path, print_model(model));
 }
 
-IntModel read_model(const std::string& path) { return parse_model(read_file(path), path); }
+IntModel read_model(const std::string& path) {
+  const FileBytes file = map_file(path);
+  return parse_model(file.bytes, path, file.keeper);
+}
 
 std::vector<FileSection> sections(const std::string& path) {
-  return parse_sections(read_file(path), path);
+  const FileBytes file = map_file(path);
+  std::vector<FileSection> found = parse_sections(file.bytes, path);
+  for (FileSection& section : found) section.sha256 = sha256(part(file.bytes, section));
+  return found;
 }
 
 }  // namespace instantnet::runtime

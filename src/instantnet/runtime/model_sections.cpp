@@ -194,14 +194,15 @@ std::string print_codes(const IntModel& model) {
   return out.bytes();
 }
 
-void parse_codes(ByteReader in, const std::vector<uint64_t>& counts, IntModel& model) {
+void parse_codes(ByteReader in, const std::vector<uint64_t>& counts,
+                 const std::shared_ptr<const void>& keeper, IntModel& model) {
   for (size_t i = 0; i < counts.size(); ++i) {
     in.align(kAlign);
     if (model.layers[i].master_bits == 8) {
       const std::vector<uint8_t> narrow = in.numbers<uint8_t>(counts[i]);
       model.layers[i].codes.assign(narrow.begin(), narrow.end());
     } else {
-      model.layers[i].codes = in.numbers<uint16_t>(counts[i]);
+      model.layers[i].codes = in.stored<uint16_t>(counts[i], keeper);
     }
   }
   in.end();
@@ -218,11 +219,11 @@ std::string print_floats(const IntModel& model) {
   return out.bytes();
 }
 
-void parse_floats(ByteReader in, IntModel& model) {
+void parse_floats(ByteReader in, const std::shared_ptr<const void>& keeper, IntModel& model) {
   for (size_t i = 0; i < model.layers.size(); ++i) {
     in.align(kAlign);
     FloatLayer& layer = model.floats.emplace_back();
-    layer.weights = in.floats();
+    layer.weights = in.stored<float>(in.number<uint32_t>(), keeper);
     layer.scale = in.floats();
     layer.shift = in.floats();
   }
@@ -245,7 +246,8 @@ std::vector<Section> print_sections(const IntModel& model) {
   return sections;
 }
 
-IntModel parse_model_sections(const std::vector<SectionView>& sections, const std::string& where) {
+IntModel parse_model_sections(const std::vector<SectionView>& sections, const std::string& where,
+                              const std::shared_ptr<const void>& keeper) {
   const std::vector<std::string> wanted = {kNetwork, kLayers, kNumbers, kCodes, kFloats};
   for (size_t i = 0; i < std::max(sections.size(), wanted.size() - 1); ++i) {
     if (i >= sections.size()) fail(where, fmt::format("it has no section '{}'.", wanted[i]));
@@ -257,8 +259,8 @@ IntModel parse_model_sections(const std::vector<SectionView>& sections, const st
   model.spec = parse_network(reader(sections[0], where));
   const std::vector<uint64_t> codes = parse_layers(reader(sections[1], where), model);
   parse_numbers(reader(sections[2], where), model);
-  parse_codes(reader(sections[3], where), codes, model);
-  if (sections.size() > 4) parse_floats(reader(sections[4], where), model);
+  parse_codes(reader(sections[3], where), codes, keeper, model);
+  if (sections.size() > 4) parse_floats(reader(sections[4], where), keeper, model);
   return model;
 }
 

@@ -1,6 +1,7 @@
 // What stands in each section of a model file.
 #pragma once
 
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -21,7 +22,8 @@ struct SectionView {
   uint64_t offset = 0;
 };
 /// The model, not yet checked as a whole. Error for a section that is missing, unknown, or does not
-/// read to its end.
-IntModel parse_model_sections(const std::vector<SectionView>& sections, const std::string& where);
+/// read to its end. With a `keeper` of the bytes the largest tables are left in them.
+IntModel parse_model_sections(const std::vector<SectionView>& sections, const std::string& where,
+                              const std::shared_ptr<const void>& keeper);
 
 }  // namespace instantnet::runtime

@@ -107,18 +107,22 @@ size_t Kernels::float_packed_bytes(const ConvShape& shape) const {
 }
 
 void Kernels::float_pack(const ConvShape& shape, const float* weights, std::byte* packed) const {
-  std::memset(packed, 0, float_packed_bytes(shape));
   auto* to = reinterpret_cast<float*>(packed);
-  const int64_t taps = shape.taps();
-  for (int64_t k = 0; k < shape.out_channels; ++k)
-    for (int64_t i = 0; i < taps; ++i) {
-      int64_t place = k * taps + i;
-      if (shape.groups == 1)
-        place = (k / kLanes * taps + i) * kLanes + k % kLanes;
-      else if (by_channel(shape))
-        place = i * lane_blocks(shape) * kLanes + k;
-      to[place] = weights[k * taps + i];
-    }
+  const int64_t taps = shape.taps(), outputs = shape.out_channels;
+  if (shape.groups != 1 && !by_channel(shape)) {
+    std::copy_n(weights, outputs * taps, to);
+    return;
+  }
+  // Lanes without a channel are zeros.
+  if (outputs % kLanes != 0) std::memset(packed, 0, float_packed_bytes(shape));
+  const int64_t block = shape.groups == 1 ? taps * kLanes : kLanes;
+  const int64_t tap = shape.groups == 1 ? kLanes : lane_blocks(shape) * kLanes;
+  for (int64_t k = 0; k < outputs; k += kLanes, to += block) {
+    const int64_t lanes = std::min<int64_t>(kLanes, outputs - k);
+    for (int64_t i = 0; i < taps; ++i)
+      for (int64_t lane = 0; lane < lanes; ++lane)
+        to[i * tap + lane] = weights[(k + lane) * taps + i];
+  }
 }
 
 size_t Kernels::float_scratch_bytes(const ConvShape&) const { return 0; }

@@ -315,8 +315,9 @@ class Preparer {
     form.rule = Rule::Recode;
     form.inputs = {find_stream(value)};
     RealRequant real;
+    const double unit = std::ldexp(1.0, -fractions_[at(value)]);
     for (int64_t k = 0; k < form.shape.channels; ++k) {
-      real.m.push_back(std::ldexp(1 / grid.step_of(k), -fractions_[at(value)]));
+      real.m.push_back(unit / grid.step_of(k));
       real.n.push_back(-grid.low_of(k) / grid.step_of(k));
     }
     form.requant = requant_table(real, {kLeast, kMost, 0}, grid.least, grid.most, grid.format.zero,

@@ -35,7 +35,7 @@ class Source {
 
  private:
   template <class T>
-  std::vector<T> kernel_order(int layer, const std::vector<T>& values) const;
+  std::vector<T> kernel_order(int layer, const Numbers<T>& values) const;
 
   IntModel model_;
   Graph graph_;

@@ -40,26 +40,20 @@ bool fits(const RealRequant& real, const SumRange& range, int sum_shift, int shi
                                 -sum_shift) +
                      1;
   const double m_scale = std::ldexp(1.0, shift + sum_shift), scale = std::ldexp(1.0, shift);
-  const size_t channels = real.m.size();
-  for (size_t i = 0; i < real.n.size(); ++i) {
-    const size_t k = i % channels;
+  const size_t channels = real.m.size(), borders = real.n.size() / channels;
+  for (size_t k = 0; k < channels; ++k) {
     const double m = rounded(real.m[k] * m_scale);
     const double b = real.b.empty() ? 0 : rounded(real.b[k] * scale);
     if (m > kMostMultiplier || b > kMostMultiplier) return false;
-    const double n = (std::fabs(real.n[i]) + std::abs(zero) + 1) * scale;
-    if (!(sum * m + static_cast<double>(range.box) * b + n <= kMostSum)) return false;
+    for (size_t border = 0; border < borders; ++border) {
+      const double n = (std::fabs(real.n[border * channels + k]) + std::abs(zero) + 1) * scale;
+      if (!(sum * m + static_cast<double>(range.box) * b + n <= kMostSum)) return false;
+    }
   }
   return true;
 }
 
 }  // namespace
-
-int64_t round_half_up(double value) {
-  const auto whole = static_cast<int64_t>(value);  // towards zero
-  const double rest = value - static_cast<double>(whole);
-  if (rest >= 0.5) return whole + 1;
-  return rest < -0.5 ? whole - 1 : whole;
-}
 
 int ceil_log2(double bound) {
   if (bound == 0) return 0;
@@ -112,11 +106,12 @@ RequantTable requant_table(const RealRequant& real, const SumRange& range, int32
     if (!real.b.empty())
       table.box_multiplier[k] = static_cast<int32_t>(round_half_up(real.b[k] * scale));
   }
-  table.offset.resize(real.n.size() / channels * row);
-  for (size_t i = 0; i < real.n.size(); ++i)
-    table.offset[i / channels * row + i % channels] = round_half_up(real.n[i] * scale) +
-                                                      (int64_t{zero} << table.shift) +
-                                                      (int64_t{1} << (table.shift - 1));
+  const size_t borders = real.n.size() / channels;
+  const int64_t more = (int64_t{zero} << table.shift) + (int64_t{1} << (table.shift - 1));
+  table.offset.resize(borders * row);
+  for (size_t border = 0; border < borders; ++border)
+    for (size_t k = 0; k < channels; ++k)
+      table.offset[border * row + k] = round_half_up(real.n[border * channels + k] * scale) + more;
   return table;
 }
 

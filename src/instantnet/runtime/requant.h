@@ -11,7 +11,11 @@
 namespace instantnet::runtime {
 
 /// The nearest integer; halves round up. |value| < 2^62.
-int64_t round_half_up(double value);
+inline int64_t round_half_up(double value) {
+  const auto whole = static_cast<int64_t>(value);  // towards zero
+  const double rest = value - static_cast<double>(whole);
+  return whole + (rest >= 0.5 ? 1 : 0) - (rest < -0.5 ? 1 : 0);
+}
 
 /// The least e with 2^e >= bound; 0 for bound 0.
 int ceil_log2(double bound);

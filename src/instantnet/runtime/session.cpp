@@ -48,18 +48,24 @@ Session::Session(std::shared_ptr<const Model> model, const SessionOptions& optio
   const NetworkSpec& spec = model_->integers().spec;
   bytes_.resize(static_cast<size_t>(spec.channels * spec.height * spec.width));
   logits_.resize(static_cast<size_t>(spec.classes));
-  // Room for all widths, so that switching allocates nothing.
-  std::shared_ptr<const Model::Ready> widest;
-  for (const auto& [precision, ready] : model_->uniform_) {
-    use(ready);
-    if (!precision.is_float()) widest = ready;
+  const Model::Uniform* widest = nullptr;
+  for (const Model::Uniform& width : model_->uniform_) {
+    // Room for all widths, so that switching allocates nothing.
+    if (model_->residency_ == Residency::Resident) use(model_->ready(width));
+    if (!width.precision.is_float()) widest = &width;
   }
-  use(widest);
+  start_ = expand(model_->integers(), {widest->precision});
+  if (model_->residency_ == Residency::Resident) use(model_->ready(*widest));
+}
+
+/// At the width that sessions start with, if none was chosen.
+void Session::start() {
+  if (!ready_) set_precisions(start_);
 }
 
 void Session::set_precision(Precision precision) {
-  for (const auto& [known, ready] : model_->uniform_)
-    if (known == precision) return use(ready);
+  for (const Model::Uniform& width : model_->uniform_)
+    if (width.precision == precision) return use(model_->ready(width));
   set_precisions({precision});
 }
 
@@ -67,8 +73,8 @@ void Session::set_precisions(const std::vector<Precision>& precisions) {
   const std::vector<Precision> each = expand(model_->integers(), precisions);
   const bool uniform =
       std::all_of(each.begin(), each.end(), [&](Precision one) { return one == each[0]; });
-  for (const auto& [known, ready] : model_->uniform_)
-    if (uniform && known == each[0]) return use(ready);
+  for (const Model::Uniform& width : model_->uniform_)
+    if (uniform && width.precision == each[0]) return use(model_->ready(width));
   use(model_->ready(each));
 }
 
@@ -106,11 +112,13 @@ void Session::check_size(size_t given) const {
 
 void Session::run(std::span<const uint8_t> image) {
   check_size(image.size());
+  start();
   run_steps({image.data(), nullptr});
 }
 
 void Session::run(std::span<const float> image) {
   check_size(image.size());
+  start();
   if (ready_->plan->is_float) return run_steps({nullptr, image.data()});
   for (size_t i = 0; i < image.size(); ++i) {
     const float pixel = image[i] * 255.0F + 0.5F;

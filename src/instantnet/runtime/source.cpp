@@ -35,7 +35,7 @@ ConvShape Source::shape(int layer) const {
 
 /// Values (k, c * h * w) of a linear layer as (k, h, w, c); nothing where that is the same.
 template <class T>
-std::vector<T> Source::kernel_order(int layer, const std::vector<T>& values) const {
+std::vector<T> Source::kernel_order(int layer, const Numbers<T>& values) const {
   const GraphLayer& one = graph_.layers[static_cast<size_t>(layer)];
   const TensorShape& in = graph_.shape(one.input);
   const int64_t pixels = in.height * in.width;
@@ -52,8 +52,8 @@ std::vector<T> Source::kernel_order(int layer, const std::vector<T>& values) con
 WeightSource Source::weights(int layer) const {
   const auto i = static_cast<size_t>(layer);
   const IntLayer& one = model_.layers[i];
-  const std::vector<uint16_t>& codes = reordered_[i].empty() ? one.codes : reordered_[i];
-  return {codes.data(), one.master_bits, one.lattice};
+  return {reordered_[i].empty() ? one.codes.data() : reordered_[i].data(), one.master_bits,
+          one.lattice};
 }
 
 const float* Source::float_weights(int layer) const {

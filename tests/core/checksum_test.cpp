@@ -1,0 +1,77 @@
+#include "instantnet/core/checksum.h"
+
+#include <gtest/gtest.h>
+
+#include <set>
+#include <string>
+#include <vector>
+
+#include "instantnet/core/rng.h"
+
+namespace instantnet {
+namespace {
+
+std::string random_bytes(Rng& rng, size_t count) {
+  std::string bytes;
+  while (bytes.size() < count) bytes += static_cast<char>(rng.next());
+  return bytes;
+}
+
+/// A word at a time, as the header describes it.
+uint64_t slow_checksum(const std::string& bytes) {
+  const auto step = [](uint64_t lane, uint64_t word) {
+    const uint64_t mixed = lane ^ word;
+    return (mixed << 29 | mixed >> 35) * 0x9E3779B97F4A7C15;
+  };
+  std::vector<uint64_t> lanes = {1, 2, 3, 4, 5, 6, 7, 8};
+  for (size_t i = 0; 8 * i < bytes.size(); ++i) {
+    uint64_t word = 0;
+    for (size_t byte = 0; byte < 8 && 8 * i + byte < bytes.size(); ++byte)
+      word += uint64_t{static_cast<unsigned char>(bytes[8 * i + byte])} << 8 * byte;
+    lanes[i % 8] = step(lanes[i % 8], word);
+  }
+  uint64_t sum = step(0, bytes.size());
+  for (const uint64_t lane : lanes) sum = step(sum, lane);
+  sum = (sum ^ sum >> 32) * 0x9E3779B97F4A7C15;
+  return sum ^ sum >> 29;
+}
+
+TEST(Checksum, IsTheSlowOneForEveryLength) {
+  Rng rng(1);
+  for (size_t length = 0; length < 300; ++length) {
+    const std::string bytes = random_bytes(rng, length);
+    EXPECT_EQ(checksum(bytes), slow_checksum(bytes)) << "seed 1, length " << length;
+  }
+}
+
+TEST(Checksum, IsTheSameOnEveryMachine) { EXPECT_EQ(checksum("instantnet"), 0x7F94422883F6480BU); }
+
+TEST(Checksum, ChangesWithEveryBitAndWithEveryZeroAtTheEnd) {
+  Rng rng(2);
+  const std::string bytes = random_bytes(rng, 333);
+  std::set<uint64_t> seen = {checksum(bytes)};
+  for (size_t bit = 0; bit < 8 * bytes.size(); ++bit) {
+    std::string changed = bytes;
+    changed[bit / 8] = static_cast<char>(changed[bit / 8] ^ (1 << bit % 8));
+    EXPECT_TRUE(seen.insert(checksum(changed)).second) << "bit " << bit;
+  }
+  for (size_t zeros = 1; zeros < 200; ++zeros)
+    EXPECT_TRUE(seen.insert(checksum(bytes + std::string(zeros, '\0'))).second) << zeros;
+  for (size_t length = 0; length < bytes.size(); ++length)
+    EXPECT_TRUE(seen.insert(checksum(bytes.substr(0, length))).second) << length;
+}
+
+TEST(Checksum, ChangesWhenWordsTradePlaces) {
+  std::string bytes;
+  for (char word = 0; word < 40; ++word) bytes += std::string(8, word);
+  std::set<uint64_t> seen = {checksum(bytes)};
+  for (size_t a = 0; a < 40; ++a)
+    for (size_t b = a + 1; b < 40; ++b) {
+      std::string changed = bytes;
+      for (size_t i = 0; i < 8; ++i) std::swap(changed[8 * a + i], changed[8 * b + i]);
+      EXPECT_TRUE(seen.insert(checksum(changed)).second) << a << " and " << b;
+    }
+}
+
+}  // namespace
+}  // namespace instantnet
