@@ -64,6 +64,21 @@ Numbers channels_first(const Window& window, const std::vector<uint16_t>& codes)
   return out;
 }
 
+void value_info(onnx::ValueInfoProto& value, const std::string& name, int type,
+                const std::vector<int64_t>& sizes) {
+  value.set_name(name);
+  auto& tensor = *value.mutable_type()->mutable_tensor_type();
+  tensor.set_elem_type(type);
+  tensor.mutable_shape();
+  for (const int64_t size : sizes) {
+    auto& dim = *tensor.mutable_shape()->add_dim();
+    if (size == 0)
+      dim.set_dim_param("N");
+    else
+      dim.set_dim_value(size);
+  }
+}
+
 /// Forms are (N, C, H, W). Codes are float32 holding integers; streams are int64, or float32 real
 /// values for Qdq.
 class Exporter {
@@ -93,6 +108,18 @@ class Exporter {
     }
     const int64_t classes = source_.model().spec.classes;
     w_.node("Reshape", {logits, ints({-1, classes})}, {}, {}, "", "logits");
+  }
+
+  /// Every value as an output of its own.
+  void show_all() {
+    for (size_t i = 0; i < made_.size(); ++i) {
+      const Form& form = widths_.front().forms[i];
+      const std::string name = fmt::format("value.{}", i);
+      w_.node("Identity", {made_[i]}, {}, {}, "", name);
+      const bool whole = form.kind == FormKind::Stream && !qdq();
+      value_info(*w_.graph().add_output(), name, whole ? TensorProto::INT64 : TensorProto::FLOAT,
+                 {0, form.shape.channels, form.shape.height, form.shape.width});
+    }
   }
 
  private:
@@ -673,21 +700,6 @@ class Exporter {
   std::vector<std::string> made_;  // of each form
 };
 
-void value_info(onnx::ValueInfoProto& value, const std::string& name, int type,
-                const std::vector<int64_t>& sizes) {
-  value.set_name(name);
-  auto& tensor = *value.mutable_type()->mutable_tensor_type();
-  tensor.set_elem_type(type);
-  tensor.mutable_shape();
-  for (const int64_t size : sizes) {
-    auto& dim = *tensor.mutable_shape()->add_dim();
-    if (size == 0)
-      dim.set_dim_param("N");
-    else
-      dim.set_dim_value(size);
-  }
-}
-
 /// IntQuant's meaning for ROUND, in standard operators.
 void define_int_quant(onnx::ModelProto& model) {
   auto& function = *model.add_functions();
@@ -765,7 +777,7 @@ void check_width(const IntModel& model, OnnxFormat format, int bits) {
 
 }  // namespace
 
-std::string onnx_bytes(const IntModel& model, OnnxFormat format, int bits) {
+std::string onnx_bytes(const IntModel& model, OnnxFormat format, int bits, OnnxOutputs outputs) {
   runtime::check(model);
   check_width(model, format, bits);
   const Source source(model);
@@ -796,7 +808,9 @@ std::string onnx_bytes(const IntModel& model, OnnxFormat format, int bits) {
   widths_note.set_value(format == OnnxFormat::Switchable ? listed(model.bits)
                                                          : std::to_string(bits));
   OnnxWriter writer(proto);
-  Exporter(source, widths, format, writer).write();
+  Exporter exporter(source, widths, format, writer);
+  exporter.write();
+  if (outputs == OnnxOutputs::AllValues) exporter.show_all();
   return proto.SerializeAsString();
 }
 

@@ -19,6 +19,12 @@ enum class OnnxFormat : uint8_t {
 /// below 32 and ignores it: its input "width" (scalar, int64) counts them from 0.
 /// Error (`where` "export --bits") for a width that the format or the model does not have, and
 /// naming the node for what a format has no operator for.
-std::string onnx_bytes(const runtime::IntModel& model, OnnxFormat format, int bits);
+///
+/// OnnxOutputs::AllValues, for checks: also outputs "value.I" (N, C, H, W), I counting
+/// Prepared::forms: codes as float32, without the stored code of zero; streams as int64, in Qdq as
+/// float32 real values.
+enum class OnnxOutputs : uint8_t { Logits, AllValues };
+std::string onnx_bytes(const runtime::IntModel& model, OnnxFormat format, int bits,
+                       OnnxOutputs outputs = OnnxOutputs::Logits);
 
 }  // namespace instantnet::interop

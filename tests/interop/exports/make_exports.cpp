@@ -1,5 +1,6 @@
 // Writes what onnxruntime_test.mjs runs: make_exports FOLDER. For each case the exported files,
-// images (raw u8, (n, c, h, w)) and cases.json with the reference's logits and classes.
+// images (raw u8, (n, c, h, w)), the first one's values by the reference, and cases.json with the
+// reference's logits and classes.
 #include <fmt/format.h>
 
 #include <cstdio>
@@ -38,10 +39,39 @@ std::string width_json(const runtime::IntModel& model, const runtime::Source& so
                      logits);
 }
 
+/// The first image's values (c, h, w) as little-endian int32, one form after the other.
+void write_values(const std::string& path, const runtime::Source& source, int bits,
+                  const std::vector<uint8_t>& image) {
+  std::string bytes;
+  for (const runtime::Traced& one :
+       runtime::run_reference(source, runtime::prepare(source, {{bits, bits}}), image).tensors) {
+    const auto channels = static_cast<size_t>(one.shape.channels);
+    const size_t pixels = one.numbers.size() / channels;
+    for (size_t c = 0; c < channels; ++c)
+      for (size_t i = 0; i < pixels; ++i)
+        bytes.append(reinterpret_cast<const char*>(&one.numbers[i * channels + c]), 4);
+  }
+  write_file_atomic(path, bytes);
+}
+
+/// Files whose every value is an output.
+void write_open_files(const std::string& start, const runtime::IntModel& model,
+                      const runtime::Source& source, int bits, const std::vector<uint8_t>& image) {
+  using interop::OnnxFormat;
+  constexpr auto kAll = interop::OnnxOutputs::AllValues;
+  write_values(fmt::format("{}-{}.values", start, bits), source, bits, image);
+  write_file_atomic(fmt::format("{}-qonnx-{}-open.onnx", start, bits),
+                    interop::onnx_bytes(model, OnnxFormat::Qonnx, bits, kAll));
+  if (bits <= 8)
+    write_file_atomic(fmt::format("{}-qdq-{}-open.onnx", start, bits),
+                      interop::onnx_bytes(model, OnnxFormat::Qdq, bits, kAll));
+}
+
 std::string write_case(const std::string& folder, const std::string& network, double sbm) {
   runtime::RandomModelOptions options;
   options.bits = {2, 4, 8, 12, 16};
   options.sbm = sbm;
+  options.trained_inputs = true;
   const runtime::IntModel model = runtime::random_model(zoo_network(network), 5, options);
   const std::string name = fmt::format("{}-{}", network, sbm == 0 ? "nested" : "mixed");
   const runtime::Source source(model);
@@ -59,10 +89,14 @@ std::string write_case(const std::string& folder, const std::string& network, do
                         interop::onnx_bytes(model, interop::OnnxFormat::Qdq, bits));
     write_file_atomic(fmt::format("{}/{}-qonnx-{}.onnx", folder, name, bits),
                       interop::onnx_bytes(model, interop::OnnxFormat::Qonnx, bits));
+    write_open_files(folder + "/" + name, model, source, bits, images.front());
     widths += (widths.empty() ? "" : ",") + width_json(model, source, bits, images);
   }
   write_file_atomic(fmt::format("{}/{}-switchable.onnx", folder, name),
                     interop::onnx_bytes(model, interop::OnnxFormat::Switchable, 0));
+  write_file_atomic(fmt::format("{}/{}-switchable-open.onnx", folder, name),
+                    interop::onnx_bytes(model, interop::OnnxFormat::Switchable, 0,
+                                        interop::OnnxOutputs::AllValues));
   return fmt::format(R"({{"name":"{}","images":{},"shape":[{},{},{}],"widths":[{}]}})", name,
                      kImages, model.spec.channels, model.spec.height, model.spec.width, widths);
 }
