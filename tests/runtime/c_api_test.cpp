@@ -2,6 +2,7 @@
 
 #include <string>
 #include <thread>
+#include <vector>
 
 #include "instantnet/core/file.h"
 #include "instantnet/net/zoo.h"
@@ -171,6 +172,44 @@ TEST_F(CApi, LetsSessionsOutliveTheModel) {
   model_ = nullptr;
   const std::vector<uint8_t> image = random_image(integers_.spec, 2);
   EXPECT_EQ(instantnet_session_run(session_, image.data(), image.size()), INSTANTNET_OK);
+}
+
+TEST(CApiPolicy, ChoosesWithinTheBudget) {
+  const int bits[] = {4, 8};
+  const double costs[] = {1, 2};
+  instantnet_policy* policy = nullptr;
+  ASSERT_EQ(instantnet_policy_create(bits, costs, nullptr, 2, 2, 0, 0, &policy), INSTANTNET_OK);
+  std::vector<int> chosen;
+  for (const double budget : {1.0, 2.0, 2.0, 1.5, 0.5}) {
+    int now = 0, fits = -1;
+    ASSERT_EQ(instantnet_policy_next(policy, budget, &now, &fits), INSTANTNET_OK);
+    EXPECT_EQ(fits, budget >= 1 ? 1 : 0);
+    chosen.push_back(now);
+  }
+  EXPECT_EQ(chosen, (std::vector<int>{4, 4, 8, 4, 4}));
+  int now = 7;
+  EXPECT_EQ(instantnet_policy_next(policy, -1, &now, nullptr), INSTANTNET_BAD_ARGUMENT);
+  EXPECT_STREQ(instantnet_last_error(), "policy: the budget is -1; give a finite number >= 0.");
+  EXPECT_EQ(now, 7);
+  instantnet_policy_free(policy);
+}
+
+TEST(CApiPolicy, RefusesNullAndNonsense) {
+  const int bits[] = {4, 4};
+  const double costs[] = {1, 2};
+  instantnet_policy* policy = nullptr;
+  int now = 0;
+  EXPECT_EQ(instantnet_policy_create(bits, costs, nullptr, 2, 1, 0, 0, nullptr), INSTANTNET_NULL);
+  EXPECT_EQ(instantnet_policy_create(nullptr, costs, nullptr, 2, 1, 0, 0, &policy),
+            INSTANTNET_NULL);
+  EXPECT_EQ(instantnet_policy_create(bits, nullptr, nullptr, 2, 1, 0, 0, &policy), INSTANTNET_NULL);
+  EXPECT_EQ(instantnet_policy_create(bits, costs, nullptr, 2, 1, 0, 0, &policy),
+            INSTANTNET_BAD_ARGUMENT);
+  EXPECT_EQ(policy, nullptr);
+  EXPECT_EQ(instantnet_policy_create(bits, costs, nullptr, 0, 1, 0, 0, &policy),
+            INSTANTNET_BAD_ARGUMENT);
+  EXPECT_EQ(instantnet_policy_next(nullptr, 1, &now, nullptr), INSTANTNET_NULL);
+  instantnet_policy_free(nullptr);
 }
 
 }  // namespace

@@ -102,6 +102,7 @@ FrozenScores score_frozen(const std::shared_ptr<const runtime::Model>& model,
     score.accuracy /= static_cast<double>(images.count);
     result.scores.push_back(score);
   }
+  result.right = std::move(right);
   return result;
 }
 

@@ -34,6 +34,7 @@ struct FrozenScore {
 
 struct FrozenScores {
   std::vector<FrozenScore> scores;  // one a setting
+  std::vector<uint8_t> right;       // (settings, images): 1 where the predicted class is the label
   std::vector<float> logits;        // (settings, images, classes) when asked for
   bool operator==(const FrozenScores&) const = default;
 };

@@ -26,6 +26,10 @@ void add_inspect(CLI::App& app);
 void add_infer(CLI::App& app);
 /// `instantnet bench`: latency and switches of a frozen network.
 void add_bench(CLI::App& app);
+/// `instantnet bundle`, `verify`, `run`: the deploy folder.
+void add_bundle(CLI::App& app);
+void add_verify(CLI::App& app);
+void add_run(CLI::App& app);
 
 /// All verbs that need no torch.
 void add_torch_free_verbs(CLI::App& app);

@@ -14,6 +14,9 @@ void add_torch_free_verbs(CLI::App& app) {
   add_inspect(app);
   add_infer(app);
   add_bench(app);
+  add_bundle(app);
+  add_verify(app);
+  add_run(app);
   add_data(app);
 }
 

@@ -5,10 +5,12 @@
 #include <new>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "instantnet/core/error.h"
 #include "instantnet/core/file.h"
 #include "instantnet/runtime/instantnet.h"
+#include "instantnet/runtime/policy.h"
 #include "instantnet/runtime/session.h"
 
 struct instantnet_model {
@@ -17,6 +19,10 @@ struct instantnet_model {
 
 struct instantnet_session {
   instantnet::runtime::Session session;
+};
+
+struct instantnet_policy {
+  instantnet::runtime::Policy policy;
 };
 
 namespace {
@@ -261,3 +267,31 @@ instantnet_status instantnet_session_predicted(const instantnet_session* session
   *index = static_cast<size_t>(session->session.predicted());
   return INSTANTNET_OK;
 }
+
+instantnet_status instantnet_policy_create(const int* bits, const double* costs,
+                                           const double* accuracies, size_t count, long hold,
+                                           double margin, int skip, instantnet_policy** policy) {
+  if (policy == nullptr) return null("place for the policy");
+  *policy = nullptr;
+  if (bits == nullptr) return null("list of bit-widths");
+  if (costs == nullptr) return null("list of costs");
+  return guarded(INSTANTNET_BAD_ARGUMENT, [&] {
+    std::vector<PolicyWidth> widths;
+    for (size_t i = 0; i < count; ++i)
+      widths.push_back({bits[i], costs[i], accuracies == nullptr ? bits[i] : accuracies[i]});
+    *policy = new instantnet_policy{Policy(widths, {hold, margin, skip != 0})};
+  });
+}
+
+instantnet_status instantnet_policy_next(instantnet_policy* policy, double budget, int* bits,
+                                         int* fits) {
+  if (policy == nullptr) return null("policy");
+  if (bits == nullptr) return null("place for the bit-width");
+  return guarded(INSTANTNET_BAD_ARGUMENT, [&] {
+    const PolicyChoice choice = policy->policy.next(budget);
+    *bits = choice.bits;
+    if (fits != nullptr) *fits = choice.fits ? 1 : 0;
+  });
+}
+
+void instantnet_policy_free(instantnet_policy* policy) { delete policy; }

@@ -116,6 +116,25 @@ INSTANTNET_API instantnet_status instantnet_session_logits(const instantnet_sess
 INSTANTNET_API instantnet_status instantnet_session_predicted(const instantnet_session* session,
                                                               size_t* index);
 
+/* ---- Policies: which bit-width next, when the budget changes from one inference to the next. */
+
+typedef struct instantnet_policy instantnet_policy; /* for one thread at a time */
+
+/* `count` bit-widths, each with what an inference costs (energy, time: in the unit of the budgets)
+ * and its accuracy (any scale, only the order counts; NULL: more bits are more accurate). Down at
+ * once; up to a dearer width when the budget was enough for it `hold` (>= 1) inferences in a row,
+ * or is at least (1 + margin) times its cost (margin 0: only `hold` counts). When no width fits:
+ * the cheapest one, or none with `skip` other than 0. On failure *policy is NULL. */
+INSTANTNET_API instantnet_status instantnet_policy_create(const int* bits, const double* costs,
+                                                          const double* accuracies, size_t count,
+                                                          long hold, double margin, int skip,
+                                                          instantnet_policy** policy);
+/* The bit-width of the next inference, the most accurate one within the budget; 0: skip it.
+ * *fits (may be NULL) is 0 when the width costs more than the budget. */
+INSTANTNET_API instantnet_status instantnet_policy_next(instantnet_policy* policy, double budget,
+                                                        int* bits, int* fits);
+INSTANTNET_API void instantnet_policy_free(instantnet_policy* policy); /* NULL is allowed */
+
 #ifdef __cplusplus
 }
 #endif
