@@ -44,7 +44,7 @@ function(instantnet_use_fused_kernels target)
     message(STATUS "oneDNN's headers not found: no fused kernels")
   endif()
   set_target_properties(${target} PROPERTIES SOURCES "${sources}")
-  instantnet_without_torch(nn lanes fused_kernels fused_convolution)
+  instantnet_without_torch(nn lanes gates fused_kernels fused_convolution)
   # Only here, because the option would spoil the precompiled header for the rest.
   set_source_files_properties("${PROJECT_SOURCE_DIR}/src/instantnet/nn/lanes.cpp" PROPERTIES COMPILE_OPTIONS -fopenmp)
   target_link_libraries(${target} PUBLIC gomp)

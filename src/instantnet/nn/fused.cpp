@@ -9,7 +9,7 @@
 namespace instantnet::nn {
 
 FusedExecutor::FusedExecutor(SwitchableModel& model, int threads)
-    : model_(model), threads_(threads) {
+    : model_(model), threads_(threads), gates_(model.spec()) {
   const NetworkSpec& spec = model.spec();
   std::map<std::string, int> index_of = {{"input", -1}};
   values_.resize(spec.nodes.size());
@@ -57,6 +57,7 @@ at::Tensor FusedExecutor::forward(const std::vector<Precision>& precisions, Mode
   mode_ = mode;
   const bool reuse = prefix_valid_ && prefix_mode_ == mode;
   for (int i = 0; i < node_count(); ++i) {
+    if (!gates_.alive(static_cast<size_t>(i))) continue;
     Value& value = value_at(i);
     if (!value.varies && reuse) {
       if (is_layer(node(i)) && mode != Mode::Eval) update_running(runs_.at(i));
@@ -100,6 +101,22 @@ void FusedExecutor::finish() {
   for (Value& value : values_) drop_gradient(value);
 }
 
+void FusedExecutor::set_gates(const Gates& gates) {
+  gates_.set(gates);
+  prefix_valid_ = false;
+  for (int i = 0; i < node_count(); ++i) {
+    if (gates_.alive(static_cast<size_t>(i))) continue;
+    Value& value = value_at(i);
+    drop_gradient(value);
+    pool_.give(value.stored);
+    graphs_.erase(i);
+    const auto run = runs_.find(i);
+    if (run == runs_.end()) continue;
+    pool_.give(run->second.raw);
+    run->second.weight = at::Tensor();
+  }
+}
+
 bool FusedExecutor::can_stay_pending(int i) const {
   const Value& value = values_[static_cast<size_t>(i)];
   if (!is_layer(node(i)) || value.consumers.size() != 1) return false;
@@ -132,6 +149,7 @@ void FusedExecutor::drop_gradient(Value& value) {
   else
     pool_.give(value.gradient);
   value.borrows_gradient = value.has_gradient = false;
+  value.gradient_factor = 1;
 }
 
 std::unique_ptr<Executor> make_fused_executor(SwitchableModel& model, int threads,

@@ -87,7 +87,7 @@ std::optional<NormBackward> FusedExecutor::backward_affine(LayerRun& run, const 
     const double inverse = run.inverse_deviation[c];
     const double scale = static_cast<double>(floats(norm.scale)[c]) * inverse;
     scale_gradient[c] = sums.square[c] * inverse;
-    back.a[c] = static_cast<float>(scale);
+    back.a[c] = static_cast<float>(scale * static_cast<double>(out.gradient_factor));
     back.b[c] = static_cast<float>(-scale * inverse * scale_gradient[c] / count);
     back.c[c] = static_cast<float>(-scale * sums.sum[c] / count);
   }
@@ -221,6 +221,8 @@ void FusedExecutor::backward_add(int i) {
       mask_rows(floats(out.gradient) + offset, floats(out.stored) + offset, rows,
                 out.shape.channels, least_of(node(i).activation), most_of(node(i).activation));
     });
+  if (const std::vector<float>* gates = gates_.of(static_cast<size_t>(i)))
+    return backward_gated_add(i, *gates);
   const std::vector<int>& inputs = inputs_[static_cast<size_t>(i)];
   const bool twice = std::set<int>(inputs.begin(), inputs.end()).size() != inputs.size();
   for (const int from : inputs) {
@@ -256,6 +258,71 @@ void FusedExecutor::backward_add_pending(int from, Value& in, const Value& out) 
                     floats(in.gradient) + offset, (span.last - span.first) * in.rows(),
                     in.shape.channels, in.affine, sums);
       });
+}
+
+void FusedExecutor::backward_gated_add(int i, const std::vector<float>& gates) {
+  const Value& out = value_at(i);
+  for (size_t k = 0; k < gates.size(); ++k) {
+    if (!(gates[k] > 0)) continue;
+    const int from = inputs_[static_cast<size_t>(i)][k];
+    Value& in = value_at(from);
+    if (!in.wants_gradient) continue;
+    gates_.add_gradient(static_cast<size_t>(i), k,
+                        in.pending ? backward_gated_pending(from, in, out, gates[k])
+                                   : backward_gated_value(in, out, gates[k]));
+  }
+}
+
+double FusedExecutor::backward_gated_pending(int from, Value& in, const Value& out, float gate) {
+  const bool clamps = in.affine.least > -kInfinity || in.affine.most < kInfinity;
+  const bool shares = !clamps && runs_.at(from).norm >= 0;
+  if (shares) {
+    in.gradient = out.gradient;
+    in.has_gradient = in.borrows_gradient = true;
+  } else {
+    open_gradient(in);
+  }
+  const int64_t lanes = std::min(batch_, kMostLanes);
+  const float* pivot = pivot_of(from);
+  in.gradient_sums =
+      sums_over_lanes(lanes, in.shape.channels, [&](int64_t lane, ChannelSums& sums) {
+        const Span span = lane_span(batch_, lanes, lane);
+        const int64_t offset = span.first * in.rows() * in.shape.channels;
+        reduce_rows(floats(out.gradient) + offset, floats(in.stored) + offset, pivot,
+                    shares ? nullptr : floats(in.gradient) + offset,
+                    (span.last - span.first) * in.rows(), in.shape.channels, in.affine, sums);
+      });
+  // <g, y> of y = scale * x + shift, where it is not clamped.
+  double dot = 0;
+  for (size_t c = 0; c < in.gradient_sums.sum.size(); ++c) {
+    const auto scale = static_cast<double>(in.scale[c]), shift = static_cast<double>(in.shift[c]);
+    double& sum = in.gradient_sums.sum[c];
+    double& square = in.gradient_sums.square[c];
+    dot += scale * square + (scale * static_cast<double>(pivot[c]) + shift) * sum;
+    sum *= static_cast<double>(gate);
+    square *= static_cast<double>(gate);
+  }
+  in.gradient_factor = gate;
+  if (runs_.at(from).norm >= 0) return dot;
+  in.gradient.mul_(gate);
+  in.gradient_factor = 1;
+  return dot;
+}
+
+double FusedExecutor::backward_gated_value(Value& in, const Value& out, float gate) {
+  const bool add = open_gradient(in);
+  const int64_t lanes = std::min(batch_, kMostLanes);
+  std::vector<double> dots(static_cast<size_t>(lanes));
+  run_lanes(lanes, threads_, [&](int64_t lane) {
+    const Span span = lane_span(batch_, lanes, lane);
+    const int64_t size = in.rows() * in.shape.channels, offset = span.first * size;
+    dots[static_cast<size_t>(lane)] =
+        scaled_into(floats(in.gradient) + offset, floats(out.gradient) + offset, gate, add,
+                    floats(in.stored) + offset, (span.last - span.first) * size);
+  });
+  double dot = 0;
+  for (const double one : dots) dot += one;
+  return dot;
 }
 
 void FusedExecutor::backward_average(int i) {

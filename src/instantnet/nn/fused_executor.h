@@ -58,7 +58,8 @@ struct Value {
   at::Tensor gradient;                  // pending: of y, masked; else of the activation
   bool has_gradient = false;
   bool borrows_gradient = false;  // `gradient` belongs to the Add behind
-  ChannelSums gradient_sums;      // pending: sum of g and of g * (stored - pivot)
+  float gradient_factor = 1;      // pending: what `gradient` is still to be multiplied by
+  ChannelSums gradient_sums;      // pending: sum of g and of g * (stored - pivot), with the factor
 
   int64_t rows() const { return shape.height * shape.width; }
 };
@@ -103,6 +104,8 @@ class FusedExecutor : public Executor {
   at::Tensor forward(const std::vector<Precision>& precisions, Mode mode) override;
   void backward(const at::Tensor& logits_gradient) override;
   void finish() override;
+  void set_gates(const Gates& gates) override;
+  Gates gate_gradients() const override { return gates_.gradients(); }
   void calibration_momentum(double momentum) override { calibration_momentum_ = momentum; }
   void noise_seed(uint64_t seed) override { noise_seed_ = seed; }
 
@@ -165,6 +168,7 @@ class FusedExecutor : public Executor {
   /// stays for the backward pass.
   void materialise(LayerRun& run, Value& out);
   void forward_add(int i);
+  void forward_gated_add(int i, const std::vector<float>& gates);
   void forward_average(int i);
   void forward_other(int i);
 
@@ -199,6 +203,12 @@ class FusedExecutor : public Executor {
   bool may_borrow(int add, int from);
   void backward_add(int i);
   void backward_add_pending(int from, Value& in, const Value& out);
+  /// The same with gates. A raw input without clamp and behind a batch norm shares the Add's
+  /// gradient, whatever else does: its gate goes into its batch norm's factors.
+  void backward_gated_add(int i, const std::vector<float>& gates);
+  /// These two give a gradient to an input and return that of its gate.
+  double backward_gated_pending(int from, Value& in, const Value& out, float gate);
+  double backward_gated_value(Value& in, const Value& out, float gate);
   void backward_average(int i);
   void backward_other(int i);
 
@@ -216,6 +226,7 @@ class FusedExecutor : public Executor {
   std::map<std::pair<int, int64_t>, ChunkPlan> plans_;  // by node and minibatch size
   std::map<int, std::pair<at::Tensor, at::Tensor>>
       graphs_;  // by node: input and result of a tensor operation
+  GateSet gates_;
   std::vector<float> zeros_;
   std::vector<LaneResult> results_;  // kept for their room
   Pool pool_;

@@ -271,6 +271,8 @@ void FusedExecutor::materialise(LayerRun& run, Value& out) {
 }
 
 void FusedExecutor::forward_add(int i) {
+  if (const std::vector<float>* gates = gates_.of(static_cast<size_t>(i)))
+    return forward_gated_add(i, *gates);
   Value& out = value_at(i);
   renew(out);
   over_images(out, [&](int64_t offset, int64_t rows) {
@@ -280,6 +282,35 @@ void FusedExecutor::forward_add(int i) {
       inputs.push_back({floats(in.stored) + offset, in.pending ? in.affine : Affine{}});
     }
     add_rows(inputs, floats(out.stored) + offset, rows, out.shape.channels,
+             least_of(node(i).activation), most_of(node(i).activation));
+  });
+}
+
+void FusedExecutor::forward_gated_add(int i, const std::vector<float>& gates) {
+  Value& out = value_at(i);
+  renew(out);
+  struct Input {
+    const float* data;
+    std::vector<float> scale, shift;
+    float least, most;
+  };
+  std::vector<Input> inputs;
+  for (size_t k = 0; k < gates.size(); ++k) {
+    const float gate = gates[k];
+    if (!(gate > 0)) continue;
+    const Value& in = value_at(inputs_[static_cast<size_t>(i)][k]);
+    Input input{floats(in.stored), in.scale, in.shift, gate * in.affine.least,
+                gate * in.affine.most};
+    for (float& one : input.scale) one *= gate;
+    for (float& one : input.shift) one *= gate;
+    inputs.push_back(std::move(input));
+  }
+  over_images(out, [&](int64_t offset, int64_t rows) {
+    std::vector<AddInput> parts;
+    for (const Input& input : inputs)
+      parts.push_back(
+          {input.data + offset, {input.scale.data(), input.shift.data(), input.least, input.most}});
+    add_rows(parts, floats(out.stored) + offset, rows, out.shape.channels,
              least_of(node(i).activation), most_of(node(i).activation));
   });
 }

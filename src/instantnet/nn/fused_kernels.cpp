@@ -374,6 +374,27 @@ void spread_rows(const float* gradient, const float* x, float* target, bool accu
 }
 
 INSTANTNET_EVERY_ISA
+double scaled_into(float* target, const float* gradient, float factor, bool accumulate,
+                   const float* x, int64_t n) {
+  double total = 0;
+  for (int64_t first = 0; first < n; first += kBlock) {
+    const int64_t width = std::min(kBlock, n - first);
+    float products[kBlock];
+#pragma GCC ivdep
+    for (int64_t i = 0; i < width; ++i) {
+      const float g = gradient[first + i];
+      const float scaled = factor * g;
+      target[first + i] = accumulate ? target[first + i] + scaled : scaled;
+      products[i] = g * x[first + i];
+    }
+    float sum = 0;
+    for (int64_t i = 0; i < width; ++i) sum += products[i];
+    total += static_cast<double>(sum);
+  }
+  return total;
+}
+
+INSTANTNET_EVERY_ISA
 void add_into(float* a, const float* b, int64_t n) {
 #pragma GCC ivdep
   for (int64_t i = 0; i < n; ++i) a[i] += b[i];

@@ -106,6 +106,11 @@ void average_rows(const float* x, float* out, int64_t rows, int64_t channels, co
 void spread_rows(const float* gradient, const float* x, float* target, bool accumulate,
                  int64_t rows, int64_t channels, const Affine& affine);
 
+/// target = factor * gradient, or target += factor * gradient when `accumulate`; returns the sum of
+/// gradient * x. n numbers.
+double scaled_into(float* target, const float* gradient, float factor, bool accumulate,
+                   const float* x, int64_t n);
+
 /// a += b over n numbers.
 void add_into(float* a, const float* b, int64_t n);
 
