@@ -88,8 +88,10 @@ class Step {
     executor_->set_gates(nas::gates_of(supernet_, of_alpha.weights));
     executor_->begin(batch_.images);
     const at::Tensor logits = executor_->forward(4, nn::Mode::Train);
+    executor_->learn_weights(!arm_.fused);  // the authors' code throws weights' gradients away
     executor_->backward(train::cross_entropy(logits, batch_.labels).gradient.to(at::kFloat));
     executor_->finish();
+    executor_->learn_weights(true);
     optimizer_->zero_gradients();
     nas::Rows gradient =
         nas::backward(of_alpha, nas::weight_gradients(supernet_, executor_->gate_gradients()));

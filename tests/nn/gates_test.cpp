@@ -213,6 +213,49 @@ TEST(Gates, LeaveWhatTheyCloseAlone) {
   }
 }
 
+TEST(Gates, GetTheSameGradientsAlone) {
+  const Supernet supernet = supernet_of(small_cells(), kImage);
+  SwitchableModel model(supernet.network, {4, 32}, {}, 7);
+  const Gates gates = drawn_gates(supernet, 8);
+  for (const auto& executor : {make_plain_executor(model, 1), make_fused_executor(model, 1)}) {
+    if (!executor) continue;
+    const Pass both = run(model, *executor, gates, 4);
+    executor->learn_weights(false);
+    const Pass alone = run(model, *executor, gates, 4);
+    for (const auto& [mix, values] : both.gates)
+      for (size_t k = 0; k < values.size(); ++k)
+        EXPECT_NEAR(alone.gates.at(mix)[k], values[k], 1e-5 * (1 + std::abs(values[k])));
+    for (const at::Tensor& gradient : alone.gradients) EXPECT_FALSE(gradient.defined());
+  }
+}
+
+TEST(Gates, AnIdentityOfItsOwnInEachBlockIsTheSame) {
+  const Supernet shared = supernet_of(small_cells(), kImage);
+  const Supernet own = supernet_of(small_cells(), kImage, Identity::Own);
+  SwitchableModel a(shared.network, {32}, {}, 7), b(own.network, {32}, {}, 8);
+  std::map<std::string, at::Tensor> values;
+  for (const Named& one : a.tensors()) values[one.name] = one.tensor.detach();
+  b.load(values, "test");
+  Gates of_shared, of_own;
+  Rng rng(5);
+  for (size_t i = 0; i < shared.cells.size(); ++i) {
+    std::vector<double> weights;
+    for (size_t k = 0; k < 4; ++k) weights.push_back(rng.uniform(0.1, 0.5));
+    of_own[own.cells[i].mix] = weights;
+    std::vector<double> gates(static_cast<size_t>(std::max<int>(shared.cells[i].identity, 3)) + 1,
+                              0.0);
+    for (size_t k = 0; k < 4; ++k) {
+      const int input = shared.cells[i].input_of[k];
+      if (input >= 0) gates[static_cast<size_t>(input)] = weights[k];
+      if (shared.cells[i].identity >= 0)
+        gates[static_cast<size_t>(shared.cells[i].identity)] += weights[k];
+    }
+    of_shared[shared.cells[i].mix] = gates;
+  }
+  const auto first = make_plain_executor(a, 1), second = make_plain_executor(b, 1);
+  EXPECT_LE(gap(run(a, *first, of_shared, 32).logits, run(b, *second, of_own, 32).logits), 1e-5);
+}
+
 TEST(Gates, AreRefusedWhereTheyMakeNoSense) {
   const Supernet supernet = supernet_of(small_cells(), kImage);
   SwitchableModel model(supernet.network, {32}, {}, 7);

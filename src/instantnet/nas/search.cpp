@@ -365,9 +365,10 @@ class Run {
     const at::Tensor logits = executor_->forward(alpha_bits(options_), nn::Mode::Train);
     const train::LossTerm loss = train::cross_entropy(logits, batch.labels);
     if (!std::isfinite(loss.value)) not_finite("the architecture's loss");
+    executor_->learn_weights(false);
     executor_->backward(loss.gradient.to(at::kFloat));
     executor_->finish();
-    optimizer_->zero_gradients();
+    executor_->learn_weights(true);
     alpha_meter_.sum += loss.value * static_cast<double>(batch.labels.size(0));
     alpha_meter_.images += batch.labels.size(0);
     return backward(sample, weight_gradients(supernet_, executor_->gate_gradients()));

@@ -51,6 +51,9 @@ class Executor {
   /// d loss / d gate, summed over the backward passes since set_gates; 0 where the gate is 0.
   virtual Gates gate_gradients() const = 0;
 
+  /// false: backward passes give gradients to gates alone, which is less work.
+  virtual void learn_weights(bool learn) = 0;
+
   /// Momentum of running statistics in Mode::Calibrate (share of the new batch).
   virtual void calibration_momentum(double momentum) = 0;
   /// Dropout masks are a function of this number and the layer.

@@ -70,6 +70,8 @@ at::Tensor FusedExecutor::forward(const std::vector<Precision>& precisions, Mode
       forward_add(i);
     } else if (node(i).op == Op::GlobalAvgPool) {
       forward_average(i);
+    } else if (node(i).op == Op::ChannelShuffle) {
+      forward_shuffle(i);
     } else {
       forward_other(i);
     }
@@ -96,7 +98,7 @@ void FusedExecutor::backward(const at::Tensor& logits_gradient) {
 void FusedExecutor::finish() {
   const at::NoGradGuard no_gradient;
   const SingleThreaded single;
-  for (int i = node_count() - 1; i >= 0; --i)
+  for (int i = node_count() - 1; i >= 0 && learn_weights_; --i)
     if (!value_at(i).varies && value_at(i).has_gradient) backward_node(i);
   for (Value& value : values_) drop_gradient(value);
 }
@@ -124,7 +126,8 @@ bool FusedExecutor::can_stay_pending(int i) const {
   // What several bit-widths share collects gradients from all of them.
   if (!value.varies && values_[static_cast<size_t>(consumer)].varies) return false;
   const Op op = node(consumer).op;
-  return op == Op::Conv || op == Op::Linear || op == Op::Add || op == Op::GlobalAvgPool;
+  return op == Op::Conv || op == Op::Linear || op == Op::Add || op == Op::GlobalAvgPool ||
+         op == Op::ChannelShuffle;
 }
 
 void FusedExecutor::set_identity(Value& value, int64_t channels) {

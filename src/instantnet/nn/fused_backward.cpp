@@ -37,6 +37,8 @@ void FusedExecutor::backward_node(int i) {
     backward_add(i);
   } else if (node(i).op == Op::GlobalAvgPool) {
     backward_average(i);
+  } else if (node(i).op == Op::ChannelShuffle) {
+    backward_shuffle(i);
   } else {
     backward_other(i);
   }
@@ -71,7 +73,7 @@ std::optional<NormBackward> FusedExecutor::backward_affine(LayerRun& run, const 
                                                            const Value& out) {
   const ChannelSums& sums = out.gradient_sums;
   if (run.norm < 0) {
-    if (layer.bias.defined()) add_gradient(layer.bias, tensor_of(sums.sum));
+    if (layer.bias.defined() && learn_weights_) add_gradient(layer.bias, tensor_of(sums.sum));
     return std::nullopt;
   }
   const Norm& norm = layer.norms[static_cast<size_t>(run.norm)];
@@ -91,6 +93,7 @@ std::optional<NormBackward> FusedExecutor::backward_affine(LayerRun& run, const 
     back.b[c] = static_cast<float>(-scale * inverse * scale_gradient[c] / count);
     back.c[c] = static_cast<float>(-scale * sums.sum[c] / count);
   }
+  if (!learn_weights_) return back;
   add_gradient(norm.scale, tensor_of(scale_gradient));
   add_gradient(norm.shift, tensor_of(sums.sum));
   return back;
@@ -126,15 +129,17 @@ void FusedExecutor::backward_layer(int i) {
   reduce_materialised(i, run, out);
   const std::optional<NormBackward> norm = backward_affine(run, layer, out);
   ChunkPlan& plan = plan_of(i);
+  float* packed = nullptr;
   if (in.wants_gradient) {
-    pack(run.packed_backward, plan.convolution->backward_weight_floats());
-    plan.convolution->pack_backward(floats(run.weight), floats(run.packed_backward));
+    packed = aligned(packed_, plan.convolution->backward_weight_floats());
+    plan.convolution->pack_backward(floats(run.weight), packed);
   }
   const bool add = in.wants_gradient && open_gradient(in);
   if (results_.size() < static_cast<size_t>(plan.lanes))
     results_.resize(static_cast<size_t>(plan.lanes));
   const std::span<LaneResult> results(results_.data(), static_cast<size_t>(plan.lanes));
-  const RangeRule rule = in.wants_gradient ? range_rule(run, layer) : RangeRule::None;
+  const RangeRule rule =
+      in.wants_gradient && learn_weights_ ? range_rule(run, layer) : RangeRule::None;
   const float* pivot = in.pending ? pivot_of(from) : nullptr;
   run_lanes(plan.lanes, threads_, [&](int64_t lane) {
     const Span span = lane_span(plan.chunks, plan.lanes, lane);
@@ -142,16 +147,16 @@ void FusedExecutor::backward_layer(int i) {
     result.sums.reset(in.shape.channels);
     result.range = 0;
     for (int64_t chunk = span.first; chunk < span.last; ++chunk)
-      backward_chunk(run, plan, in, out, norm ? &*norm : nullptr, chunk, rule, pivot, add,
+      backward_chunk(run, plan, in, out, norm ? &*norm : nullptr, packed, chunk, rule, pivot, add,
                      chunk == span.first, result);
   });
   collect(run, layer, plan, in, rule, results);
 }
 
 void FusedExecutor::backward_chunk(const LayerRun& run, const ChunkPlan& plan, const Value& in,
-                                   const Value& out, const NormBackward* norm, int64_t chunk,
-                                   RangeRule rule, const float* pivot, bool add, bool first,
-                                   LaneResult& result) const {
+                                   const Value& out, const NormBackward* norm, const float* packed,
+                                   int64_t chunk, RangeRule rule, const float* pivot, bool add,
+                                   bool first, LaneResult& result) const {
   thread_local std::vector<float> out_room, in_room, gradient_room, weight_room;
   const int64_t out_rows = plan.images * out.rows(), out_size = out_rows * out.shape.channels;
   const int64_t in_rows = plan.images * in.rows(), in_size = in_rows * in.shape.channels;
@@ -163,32 +168,31 @@ void FusedExecutor::backward_chunk(const LayerRun& run, const ChunkPlan& plan, c
     gradient = aligned(out_room, out_size);
   }
   const FusedConvolution& convolution = *plan.convolution;
-  const float* input = input_chunk(run, in, chunk, plan.images, in_room);
-  const int64_t weights = convolution.gradient_floats();
-  if (first) {
-    convolution.backward_weight(input, gradient, aligned(result.weight, weights));
-  } else {
-    convolution.backward_weight(input, gradient, aligned(weight_room, weights));
-    add_into(aligned(result.weight, weights), aligned(weight_room, weights), weights);
+  if (learn_weights_) {
+    const float* input = input_chunk(run, in, chunk, plan.images, in_room);
+    const int64_t weights = convolution.gradient_floats();
+    if (first) {
+      convolution.backward_weight(input, gradient, aligned(result.weight, weights));
+    } else {
+      convolution.backward_weight(input, gradient, aligned(weight_room, weights));
+      add_into(aligned(result.weight, weights), aligned(weight_room, weights), weights);
+    }
   }
   if (!in.wants_gradient) return;
   float* input_gradient = aligned(gradient_room, in_size);
-  convolution.backward_data(gradient, floats(run.packed_backward), input_gradient);
+  convolution.backward_data(gradient, packed, input_gradient);
   const BackwardRows what{floats(in.stored) + chunk * in_size, input_gradient,
                           floats(in.gradient) + chunk * in_size, add, pivot};
   backward_rows(what, in_rows, in.shape.channels, in.affine, run.has_grid ? &run.grid : nullptr,
                 rule, &result.range, in.pending ? &result.sums : nullptr);
 }
 
-void FusedExecutor::collect(LayerRun& run, Layer& layer, const ChunkPlan& plan, Value& in,
-                            RangeRule rule, std::span<LaneResult> results) {
+void FusedExecutor::collect_weights(LayerRun& run, Layer& layer, const ChunkPlan& plan,
+                                    std::span<LaneResult> results) {
   const int64_t weights = plan.convolution->gradient_floats();
   float* total = aligned(results[0].weight, weights);
-  for (size_t lane = 1; lane < results.size(); ++lane) {
+  for (size_t lane = 1; lane < results.size(); ++lane)
     add_into(total, aligned(results[lane].weight, weights), weights);
-    results[0].sums.add(results[lane].sums);
-    results[0].range += results[lane].range;
-  }
   at::Tensor gradient = at::empty_like(run.weight);
   plan.convolution->unpack_gradient(total, floats(gradient));
   if (run.graph_weight.defined()) {
@@ -196,6 +200,15 @@ void FusedExecutor::collect(LayerRun& run, Layer& layer, const ChunkPlan& plan, 
   } else {
     add_gradient(layer.weight, gradient);
   }
+}
+
+void FusedExecutor::collect(LayerRun& run, Layer& layer, const ChunkPlan& plan, Value& in,
+                            RangeRule rule, std::span<LaneResult> results) {
+  for (size_t lane = 1; lane < results.size(); ++lane) {
+    results[0].sums.add(results[lane].sums);
+    results[0].range += results[lane].range;
+  }
+  if (learn_weights_) collect_weights(run, layer, plan, results);
   if (in.pending) in.gradient_sums = std::move(results[0].sums);
   if (rule != RangeRule::None) {
     const int bits = run.precision.activation;
@@ -347,6 +360,26 @@ void FusedExecutor::backward_average(int i) {
                         sums);
         }
       });
+}
+
+void FusedExecutor::backward_shuffle(int i) {
+  const int from = inputs_[static_cast<size_t>(i)][0];
+  Value& in = value_at(from);
+  const Value& out = value_at(i);
+  if (!in.wants_gradient) return;
+  const bool add = open_gradient(in);
+  const int64_t lanes = std::min(batch_, kMostLanes), channels = in.shape.channels;
+  const float* pivot = in.pending ? pivot_of(from) : nullptr;
+  in.gradient_sums = sums_over_lanes(lanes, channels, [&](int64_t lane, ChannelSums& sums) {
+    const Span span = lane_span(batch_, lanes, lane);
+    const int64_t rows = (span.last - span.first) * in.rows();
+    const int64_t offset = span.first * in.rows() * channels;
+    float* target = floats(in.gradient) + offset;
+    unshuffle_rows(floats(out.gradient) + offset, target, add, rows, channels, node(i).groups);
+    if (in.pending)
+      reduce_rows(target, floats(in.stored) + offset, pivot, target, rows, channels, in.affine,
+                  sums);
+  });
 }
 
 void FusedExecutor::backward_other(int i) {

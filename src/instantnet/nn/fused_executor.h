@@ -79,7 +79,6 @@ struct LayerRun {
   bool has_grid = false;
   GridRows grid;
   std::vector<float> grid_low, grid_division, grid_inverse, grid_step, grid_zero;
-  at::Tensor packed_forward, packed_backward;
   std::vector<float> scale, shift;  // of the raw output
   Affine affine;
   bool is_identity = false;  // neither batch norm, bias nor activation
@@ -105,6 +104,7 @@ class FusedExecutor : public Executor {
   void backward(const at::Tensor& logits_gradient) override;
   void finish() override;
   void set_gates(const Gates& gates) override;
+  void learn_weights(bool learn) override { learn_weights_ = learn; }
   Gates gate_gradients() const override { return gates_.gradients(); }
   void calibration_momentum(double momentum) override { calibration_momentum_ = momentum; }
   void noise_seed(uint64_t seed) override { noise_seed_ = seed; }
@@ -154,7 +154,6 @@ class FusedExecutor : public Executor {
   InputFacts facts_of(Value& in, const Layer& layer, BatchFacts needed);
   void prepare_grid(LayerRun& run, Layer& layer, Value& in);
   void prepare_weight(LayerRun& run, Layer& layer);
-  void pack(at::Tensor& packed, int64_t count);
   bool needs_prologue(const LayerRun& run, const Value& in) const;
   /// The layer's input for a chunk: quantized into `scratch`, or where it lies.
   const float* input_chunk(const LayerRun& run, const Value& in, int64_t chunk, int64_t images,
@@ -170,6 +169,7 @@ class FusedExecutor : public Executor {
   void forward_add(int i);
   void forward_gated_add(int i, const std::vector<float>& gates);
   void forward_average(int i);
+  void forward_shuffle(int i);
   void forward_other(int i);
 
   // backward: fused_backward.cpp
@@ -193,8 +193,10 @@ class FusedExecutor : public Executor {
   RangeRule range_rule(const LayerRun& run, const Layer& layer);
   void backward_layer(int i);
   void backward_chunk(const LayerRun& run, const ChunkPlan& plan, const Value& in, const Value& out,
-                      const NormBackward* norm, int64_t chunk, RangeRule rule, const float* pivot,
-                      bool add, bool first, LaneResult& result) const;
+                      const NormBackward* norm, const float* packed, int64_t chunk, RangeRule rule,
+                      const float* pivot, bool add, bool first, LaneResult& result) const;
+  void collect_weights(LayerRun& run, Layer& layer, const ChunkPlan& plan,
+                       std::span<LaneResult> results);
   /// Lanes' sums, in their order, into gradients.
   void collect(LayerRun& run, Layer& layer, const ChunkPlan& plan, Value& in, RangeRule rule,
                std::span<LaneResult> results);
@@ -210,6 +212,7 @@ class FusedExecutor : public Executor {
   double backward_gated_pending(int from, Value& in, const Value& out, float gate);
   double backward_gated_value(Value& in, const Value& out, float gate);
   void backward_average(int i);
+  void backward_shuffle(int i);
   void backward_other(int i);
 
   SwitchableModel& model_;
@@ -227,6 +230,8 @@ class FusedExecutor : public Executor {
   std::map<int, std::pair<at::Tensor, at::Tensor>>
       graphs_;  // by node: input and result of a tensor operation
   GateSet gates_;
+  bool learn_weights_ = true;
+  std::vector<float> packed_;  // weights of the layer in work, in the convolution's order
   std::vector<float> zeros_;
   std::vector<LaneResult> results_;  // kept for their room
   Pool pool_;

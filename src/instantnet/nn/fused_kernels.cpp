@@ -4,16 +4,7 @@
 #include <cmath>
 #include <limits>
 
-// One function, three instruction sets, chosen by the loader. Sanitizers cannot run the loader's
-// hooks.
-#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && \
-    !defined(__SANITIZE_ADDRESS__)
-#define INSTANTNET_EVERY_ISA \
-  __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
-#else
-#define INSTANTNET_EVERY_ISA
-#endif
-#define INSTANTNET_INLINE inline __attribute__((always_inline))
+#include "instantnet/nn/every_isa.h"
 
 namespace instantnet::nn {
 
@@ -371,6 +362,34 @@ void spread_rows(const float* gradient, const float* x, float* target, bool accu
       to[c] = accumulate ? to[c] + passed : passed;
     }
   }
+}
+
+INSTANTNET_EVERY_ISA
+void shuffle_rows(const float* in, float* out, int64_t rows, int64_t channels, int64_t groups,
+                  const Affine& affine) {
+  const int64_t each = channels / groups;
+  for (int64_t r = 0; r < rows; ++r)
+    for (int64_t g = 0; g < groups; ++g) {
+      const int64_t first = g * each;
+      const float* from = in + r * channels + first;
+      float* to = out + r * channels + g;
+      for (int64_t c = 0; c < each; ++c)
+        to[c * groups] = activated(from[c], affine.scale[first + c], affine.shift[first + c],
+                                   affine.least, affine.most);
+    }
+}
+
+INSTANTNET_EVERY_ISA
+void unshuffle_rows(const float* gradient, float* target, bool accumulate, int64_t rows,
+                    int64_t channels, int64_t groups) {
+  const int64_t each = channels / groups;
+  for (int64_t r = 0; r < rows; ++r)
+    for (int64_t g = 0; g < groups; ++g) {
+      const float* from = gradient + r * channels + g;
+      float* to = target + r * channels + g * each;
+      for (int64_t c = 0; c < each; ++c)
+        to[c] = accumulate ? to[c] + from[c * groups] : from[c * groups];
+    }
 }
 
 INSTANTNET_EVERY_ISA

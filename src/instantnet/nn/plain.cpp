@@ -74,13 +74,18 @@ class PlainExecutor : public Executor {
 
   void backward(const at::Tensor& logits_gradient) override {
     at::set_num_threads(threads_);
-    logits_.backward(logits_gradient);
+    if (learn_weights_) {
+      logits_.backward(logits_gradient);
+      for (const auto& [node, leaf] : gate_leaves_) take_gate_gradients(node, leaf.grad());
+    } else {
+      backward_gates(logits_gradient);
+    }
     logits_ = at::Tensor();
-    for (const auto& [node, leaf] : gate_leaves_) take_gate_gradients(node, leaf.grad());
     gate_leaves_.clear();
   }
 
   void finish() override {}
+  void learn_weights(bool learn) override { learn_weights_ = learn; }
   void set_gates(const Gates& gates) override { gates_.set(gates); }
   Gates gate_gradients() const override { return gates_.gradients(); }
   void calibration_momentum(double momentum) override { calibration_momentum_ = momentum; }
@@ -154,6 +159,15 @@ class PlainExecutor : public Executor {
     return activate(sum, node.activation);
   }
 
+  void backward_gates(const at::Tensor& logits_gradient) {
+    std::vector<at::Tensor> leaves;
+    for (const auto& [node, leaf] : gate_leaves_) leaves.push_back(leaf);
+    if (leaves.empty()) return;
+    const auto gradients = torch::autograd::grad({logits_}, leaves, {logits_gradient});
+    size_t at = 0;
+    for (const auto& [node, leaf] : gate_leaves_) take_gate_gradients(node, gradients[at++]);
+  }
+
   void take_gate_gradients(size_t node, const at::Tensor& gradient) {
     if (!gradient.defined()) return;
     const at::Tensor values = gradient.to(at::kCPU).contiguous();
@@ -166,6 +180,7 @@ class PlainExecutor : public Executor {
   int threads_;
   LayerObserver observer_;
   GateSet gates_;
+  bool learn_weights_ = true;
   std::map<size_t, at::Tensor> gate_leaves_;  // by node, of the last forward in Mode::Train
   at::Tensor images_, logits_;
   double calibration_momentum_ = 0.1;
