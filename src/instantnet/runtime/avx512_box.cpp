@@ -8,15 +8,6 @@
 
 namespace instantnet::runtime::avx512 {
 
-size_t box_scratch_bytes(const ConvShape& shape) {
-  const size_t columns = static_cast<size_t>(shape.width + 2 * shape.padding);
-  const size_t rows = static_cast<size_t>(shape.height + 2 * shape.padding);
-  const size_t outputs =
-      static_cast<size_t>(shape.out_height) * static_cast<size_t>(shape.out_width);
-  // Sums of pixels, of one row of columns, and of windows.
-  return ((rows * columns + columns + outputs) * sizeof(int32_t) + 63) / 64 * 64 + 64;
-}
-
 INSTANTNET_AVX512_BEGIN
 
 namespace {

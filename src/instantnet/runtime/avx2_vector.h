@@ -1,0 +1,241 @@
+// AVX2 registers as simd_*.h use them. Included between INSTANTNET_AVX2_BEGIN and _END.
+//
+// There is no dot product of bytes that is always exact: vpmaddubsw adds two products in 16 bits
+// and saturates. Codes and weights so narrow that it cannot are summed in 16 bits for as many steps
+// as fit; all others are widened to 16 bits and multiplied by vpmaddwd, whose sums have 32 bits.
+#pragma once
+
+namespace instantnet::runtime::simd {
+
+struct Avx2 {
+  static constexpr std::string_view kName = "avx2";
+  using Int = __m256i;  // 8 numbers of 32 bits
+  using Float = __m256;
+  struct Wide {  // 8 numbers of 64 bits
+    __m256i low, high;
+  };
+  static constexpr int kLanes = 8;
+  static constexpr int kVectors = kBlock / kLanes;
+
+  // ---- 32 bits.
+
+  static inline Int zero() { return _mm256_setzero_si256(); }
+  static inline Int set1(int32_t x) { return _mm256_set1_epi32(x); }
+  static inline Int load(const void* at) {
+    return _mm256_loadu_si256(static_cast<const __m256i*>(at));
+  }
+  static inline void store(void* at, Int x) { _mm256_storeu_si256(static_cast<__m256i*>(at), x); }
+  static inline Int add(Int a, Int b) { return _mm256_add_epi32(a, b); }
+  static inline Int shl(Int x, int places) {
+    return _mm256_sll_epi32(x, _mm_cvtsi32_si128(places));
+  }
+  static inline Int clamp(Int x, int32_t least, int32_t most) {
+    return _mm256_min_epi32(_mm256_max_epi32(x, set1(least)), set1(most));
+  }
+
+  // ---- 64 bits.
+
+  static inline Wide wide_zero() { return {zero(), zero()}; }
+  static inline Wide widen(Int x) {
+    return {_mm256_cvtepi32_epi64(_mm256_castsi256_si128(x)),
+            _mm256_cvtepi32_epi64(_mm256_extracti128_si256(x, 1))};
+  }
+  static inline Wide load_wide(const int64_t* at) { return {load(at), load(at + 4)}; }
+  static inline Wide add(Wide a, Wide b) {
+    return {_mm256_add_epi64(a.low, b.low), _mm256_add_epi64(a.high, b.high)};
+  }
+  static inline Wide shl(Wide x, int places) {
+    const __m128i by = _mm_cvtsi32_si128(places);
+    return {_mm256_sll_epi64(x.low, by), _mm256_sll_epi64(x.high, by)};
+  }
+  /// x >> places, places <= 32, of which the result's 32 bits are wanted.
+  static inline Int narrow(Wide x, int places) {
+    const __m128i by = _mm_cvtsi32_si128(places);
+    const __m256i evens = _mm256_setr_epi32(0, 2, 4, 6, 0, 2, 4, 6);
+    const __m256i low = _mm256_permutevar8x32_epi32(_mm256_srl_epi64(x.low, by), evens);
+    const __m256i high = _mm256_permutevar8x32_epi32(_mm256_srl_epi64(x.high, by), evens);
+    return _mm256_blend_epi32(low, high, 0xF0);
+  }
+
+  // ---- Dot products of a step: 4 channels of bytes, or 2 of 16 bits.
+
+  /// Steps whose sums of bytes fit 16 bits, for codes up to x and weights up to w.
+  static int byte_steps(int x, int w) { return 32767 / (2 * x * w); }
+  static constexpr int kLeastByteSteps = 4;  // fewer are slower than 16-bit products
+  static constexpr int kCodeOffset = 0;      // what load_bytes takes from codes
+  static constexpr bool kBytesWiden = true;  // sums of bytes have 16 bits until byte_sum
+  static constexpr int kStepsAtOnce = 1;     // of load_bytes
+  using Bytes = __m256i;
+  static inline Bytes load_bytes(const std::byte* at) { return load_words(at); }
+  template <int kStep>
+  static inline void dot_bytes(Int& sum, Bytes codes, const std::byte* weights) {
+    sum = _mm256_add_epi16(sum, _mm256_maddubs_epi16(codes, load(weights)));
+  }
+  static inline Int byte_sum(Int x) { return _mm256_madd_epi16(x, _mm256_set1_epi16(1)); }
+
+  /// A step's two codes, in all lanes.
+  using Words = __m256i;
+  static inline Words load_words(const std::byte* at) {
+    int32_t two;
+    std::memcpy(&two, at, sizeof two);
+    return _mm256_set1_epi32(two);
+  }
+  static inline void dot_words(Int& sum, Words codes, Int weights) {
+    sum = _mm256_add_epi32(sum, _mm256_madd_epi16(codes, weights));
+  }
+  static inline Words low_byte(Words x) { return _mm256_and_si256(x, _mm256_set1_epi16(0xFF)); }
+  static inline Words high_byte(Words x) { return _mm256_srli_epi16(x, 8); }
+  /// Place of a lane's channel `i` of a step among a register's 16-bit numbers.
+  static constexpr int word_place(int lane, int i) { return 2 * lane + i; }
+
+  /// Output pixels of a tile, so that sums, weights and codes fit the registers.
+  static constexpr int byte_pixels(int vectors) { return vectors == 2 ? 6 : 8; }
+  static constexpr int word_pixels(int vectors) { return vectors == 2 ? 6 : 8; }
+  static constexpr int plane_pixels(int vectors) { return vectors == 2 ? 3 : 5; }
+
+  // ---- Products lane by lane, for depthwise convolutions: the 16-bit codes of two rows.
+
+  static constexpr bool kByteColumns = false;
+  static constexpr int kWordRows = 2;
+  static constexpr int kColumnPixels = 4, kPlaneColumnPixels = 2;
+  using Column = __m256i;
+  static inline Column load_column(const std::byte* at) { return load(at); }
+  static inline Column column_of(int16_t x) { return _mm256_set1_epi16(x); }
+  static inline void dot_column(Int& sum, Column codes, Column weights) {
+    dot_words(sum, codes, weights);
+  }
+  /// 16 channels of two rows (one when count is 1), byte codes or 16-bit ones, side by side.
+  static inline void interleave_words(const std::byte* const* rows, int count, bool bytes,
+                                      std::byte* to) {
+    if (bytes) {
+      const __m128i a = load_half(rows[0]);
+      const __m128i b = count > 1 ? load_half(rows[1]) : _mm_setzero_si128();
+      store(to, _mm256_cvtepu8_epi16(_mm_unpacklo_epi8(a, b)));
+      store(to + 32, _mm256_cvtepu8_epi16(_mm_unpackhi_epi8(a, b)));
+      return;
+    }
+    const __m256i a = load(rows[0]), b = count > 1 ? load(rows[1]) : zero();
+    const __m256i low = _mm256_unpacklo_epi16(a, b), high = _mm256_unpackhi_epi16(a, b);
+    store(to, _mm256_permute2x128_si256(low, high, 0x20));
+    store(to + 32, _mm256_permute2x128_si256(low, high, 0x31));
+  }
+
+  // ---- Equation (5).
+
+  /// The numbers of 8 channels as 64-bit products come: of the even lanes, of the odd ones.
+  struct Channels {
+    __m256i multiplier, odd_multiplier, box_multiplier, odd_box_multiplier;
+  };
+  struct Offsets {
+    __m256i even, odd;
+  };
+
+  static inline Int odd_lanes(Int x) { return _mm256_srli_epi64(x, 32); }
+  static inline Channels channels(const int32_t* multiplier, const int32_t* box_multiplier) {
+    const Int m = load(multiplier), b = box_multiplier == nullptr ? zero() : load(box_multiplier);
+    return {m, odd_lanes(m), b, odd_lanes(b)};
+  }
+  static inline Offsets offsets(const int64_t* at) {
+    const __m256i low = load(at), high = load(at + 4);
+    const __m256i even = _mm256_unpacklo_epi64(low, high);  // 0 4 2 6
+    const __m256i odd = _mm256_unpackhi_epi64(low, high);   // 1 5 3 7
+    return {_mm256_permute4x64_epi64(even, 0xD8), _mm256_permute4x64_epi64(odd, 0xD8)};
+  }
+
+  /// ((sum multiplier + box box_multiplier + offset) >> shift), brought into least .. most where 32
+  /// bits might not hold it.
+  template <bool kBox>
+  static inline Int position(Int sum, Int box, const Channels& c, const Offsets& offset,
+                             const Requant& requant) {
+    __m256i even = _mm256_add_epi64(_mm256_mul_epi32(sum, c.multiplier), offset.even);
+    __m256i odd = _mm256_add_epi64(_mm256_mul_epi32(odd_lanes(sum), c.odd_multiplier), offset.odd);
+    if constexpr (kBox) {
+      even = _mm256_add_epi64(even, _mm256_mul_epi32(box, c.box_multiplier));
+      odd = _mm256_add_epi64(odd, _mm256_mul_epi32(odd_lanes(box), c.odd_box_multiplier));
+    }
+    if (requant.shift >= 32) {
+      const __m256i halves = _mm256_blend_epi32(odd_lanes(even), odd, 0xAA);
+      return _mm256_sra_epi32(halves, _mm_cvtsi32_si128(requant.shift - 32));
+    }
+    even = clamp64(shifted(even, requant.shift), requant.least, requant.most);
+    odd = clamp64(shifted(odd, requant.shift), requant.least, requant.most);
+    return _mm256_blend_epi32(even, _mm256_slli_epi64(odd, 32), 0xAA);
+  }
+
+  /// Registers of positions as bytes between least and most.
+  template <int kCount>
+  static inline void store_bytes(std::byte* to, const Int* x, int32_t least, int32_t most) {
+    // 128-bit lanes of words: 0-3 of x[0], 0-3 of x[1]; 4-7 of each.
+    const __m256i words = _mm256_packs_epi32(x[0], x[kCount - 1]);
+    const __m256i bytes = _mm256_packus_epi16(words, words);
+    const __m256i order = _mm256_setr_epi32(0, 4, 1, 5, 0, 4, 1, 5);
+    __m128i codes = _mm256_castsi256_si128(_mm256_permutevar8x32_epi32(bytes, order));
+    codes = _mm_max_epu8(codes, _mm_set1_epi8(static_cast<char>(least)));
+    codes = _mm_min_epu8(codes, _mm_set1_epi8(static_cast<char>(most)));
+    auto* at = reinterpret_cast<__m128i*>(to);
+    if constexpr (kCount == 2)
+      _mm_storeu_si128(at, codes);
+    else
+      _mm_storel_epi64(at, codes);
+  }
+  template <int kCount>
+  static inline void store_words(std::byte* to, const Int* x, int32_t least, int32_t most) {
+    INSTANTNET_UNROLL
+    for (int v = 0; v < kCount; ++v) {
+      const Int one = clamp(x[v], least, most);
+      const __m256i words = _mm256_permute4x64_epi64(_mm256_packus_epi32(one, one), 0x88);
+      _mm_storeu_si128(reinterpret_cast<__m128i*>(to) + v, _mm256_castsi256_si128(words));
+    }
+  }
+
+  // ---- Sums of codes.
+
+  static int32_t sum_of_bytes(const uint8_t* codes, int count) {
+    __m256i sums = zero();
+    int c = 0;
+    for (; c + 32 <= count; c += 32)
+      sums = _mm256_add_epi64(sums, _mm256_sad_epu8(load(codes + c), zero()));
+    __m128i half = _mm_add_epi64(_mm256_castsi256_si128(sums), _mm256_extracti128_si256(sums, 1));
+    for (; c + 8 <= count; c += 8)
+      half = _mm_add_epi64(
+          half, _mm_sad_epu8(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(codes + c)),
+                             _mm_setzero_si128()));
+    int32_t sum = _mm_cvtsi128_si32(half) + _mm_extract_epi32(half, 2);
+    for (; c < count; ++c) sum += codes[c];
+    return sum;
+  }
+
+  // ---- float32.
+
+  static constexpr int kFloatPixels = 6, kFloatColumnPixels = 4;
+  static inline Float float_zero() { return _mm256_setzero_ps(); }
+  static inline Float float_set1(float x) { return _mm256_set1_ps(x); }
+  static inline Float float_load(const float* at) { return _mm256_loadu_ps(at); }
+  static inline void float_store(float* at, Float x) { _mm256_storeu_ps(at, x); }
+  static inline Float float_add(Float a, Float b) { return _mm256_add_ps(a, b); }
+  static inline Float float_multiply(Float a, Float b) { return _mm256_mul_ps(a, b); }
+  static inline Float float_clamp(Float x, float least, float most) {
+    return _mm256_min_ps(_mm256_max_ps(x, float_set1(least)), float_set1(most));
+  }
+  /// a b + c, rounded once.
+  static inline Float fma(Float a, Float b, Float c) { return _mm256_fmadd_ps(a, b, c); }
+
+ private:
+  static inline __m128i load_half(const std::byte* at) {
+    return _mm_loadu_si128(reinterpret_cast<const __m128i*>(at));
+  }
+  /// Arithmetic shift of 64 bits.
+  static inline __m256i shifted(__m256i x, int places) {
+    const __m128i by = _mm_cvtsi32_si128(places);
+    const __m256i top = _mm256_set1_epi64x(INT64_MIN);
+    return _mm256_sub_epi64(_mm256_srl_epi64(_mm256_xor_si256(x, top), by),
+                            _mm256_srl_epi64(top, by));
+  }
+  static inline __m256i clamp64(__m256i x, int32_t least, int32_t most) {
+    const __m256i low = _mm256_set1_epi64x(least), high = _mm256_set1_epi64x(most);
+    x = _mm256_blendv_epi8(x, low, _mm256_cmpgt_epi64(low, x));
+    return _mm256_blendv_epi8(x, high, _mm256_cmpgt_epi64(x, high));
+  }
+};
+
+}  // namespace instantnet::runtime::simd

@@ -1,0 +1,9 @@
+// INSTANTNET_UNROLL before a loop of few, constant rounds over registers: arrays of registers stay
+// registers only when nothing but constants indexes them.
+#pragma once
+
+#if defined(__clang__)
+#define INSTANTNET_UNROLL _Pragma("unroll")
+#else
+#define INSTANTNET_UNROLL _Pragma("GCC unroll 16")
+#endif
