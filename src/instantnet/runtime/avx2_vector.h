@@ -19,37 +19,39 @@ struct Avx2 {
 
   // ---- 32 bits.
 
-  static inline Int zero() { return _mm256_setzero_si256(); }
-  static inline Int set1(int32_t x) { return _mm256_set1_epi32(x); }
-  static inline Int load(const void* at) {
+  static INSTANTNET_INLINE Int zero() { return _mm256_setzero_si256(); }
+  static INSTANTNET_INLINE Int set1(int32_t x) { return _mm256_set1_epi32(x); }
+  static INSTANTNET_INLINE Int load(const void* at) {
     return _mm256_loadu_si256(static_cast<const __m256i*>(at));
   }
-  static inline void store(void* at, Int x) { _mm256_storeu_si256(static_cast<__m256i*>(at), x); }
-  static inline Int add(Int a, Int b) { return _mm256_add_epi32(a, b); }
-  static inline Int shl(Int x, int places) {
+  static INSTANTNET_INLINE void store(void* at, Int x) {
+    _mm256_storeu_si256(static_cast<__m256i*>(at), x);
+  }
+  static INSTANTNET_INLINE Int add(Int a, Int b) { return _mm256_add_epi32(a, b); }
+  static INSTANTNET_INLINE Int shl(Int x, int places) {
     return _mm256_sll_epi32(x, _mm_cvtsi32_si128(places));
   }
-  static inline Int clamp(Int x, int32_t least, int32_t most) {
+  static INSTANTNET_INLINE Int clamp(Int x, int32_t least, int32_t most) {
     return _mm256_min_epi32(_mm256_max_epi32(x, set1(least)), set1(most));
   }
 
   // ---- 64 bits.
 
-  static inline Wide wide_zero() { return {zero(), zero()}; }
-  static inline Wide widen(Int x) {
+  static INSTANTNET_INLINE Wide wide_zero() { return {zero(), zero()}; }
+  static INSTANTNET_INLINE Wide widen(Int x) {
     return {_mm256_cvtepi32_epi64(_mm256_castsi256_si128(x)),
             _mm256_cvtepi32_epi64(_mm256_extracti128_si256(x, 1))};
   }
-  static inline Wide load_wide(const int64_t* at) { return {load(at), load(at + 4)}; }
-  static inline Wide add(Wide a, Wide b) {
+  static INSTANTNET_INLINE Wide load_wide(const int64_t* at) { return {load(at), load(at + 4)}; }
+  static INSTANTNET_INLINE Wide add(Wide a, Wide b) {
     return {_mm256_add_epi64(a.low, b.low), _mm256_add_epi64(a.high, b.high)};
   }
-  static inline Wide shl(Wide x, int places) {
+  static INSTANTNET_INLINE Wide shl(Wide x, int places) {
     const __m128i by = _mm_cvtsi32_si128(places);
     return {_mm256_sll_epi64(x.low, by), _mm256_sll_epi64(x.high, by)};
   }
   /// x >> places, places <= 32, of which the result's 32 bits are wanted.
-  static inline Int narrow(Wide x, int places) {
+  static INSTANTNET_INLINE Int narrow(Wide x, int places) {
     const __m128i by = _mm_cvtsi32_si128(places);
     const __m256i evens = _mm256_setr_epi32(0, 2, 4, 6, 0, 2, 4, 6);
     const __m256i low = _mm256_permutevar8x32_epi32(_mm256_srl_epi64(x.low, by), evens);
@@ -66,32 +68,36 @@ struct Avx2 {
   static constexpr bool kBytesWiden = true;  // sums of bytes have 16 bits until byte_sum
   static constexpr int kStepsAtOnce = 1;     // of load_bytes
   using Bytes = __m256i;
-  static inline Bytes load_bytes(const std::byte* at) { return load_words(at); }
+  static INSTANTNET_INLINE Bytes load_bytes(const std::byte* at) { return load_words(at); }
   template <int kStep>
-  static inline void dot_bytes(Int& sum, Bytes codes, const std::byte* weights) {
-    sum = _mm256_add_epi16(sum, _mm256_maddubs_epi16(codes, load(weights)));
+  static INSTANTNET_INLINE void dot_bytes(Int& sum, Bytes codes, Int weights) {
+    sum = _mm256_add_epi16(sum, _mm256_maddubs_epi16(codes, weights));
   }
-  static inline Int byte_sum(Int x) { return _mm256_madd_epi16(x, _mm256_set1_epi16(1)); }
+  static INSTANTNET_INLINE Int byte_sum(Int x) {
+    return _mm256_madd_epi16(x, _mm256_set1_epi16(1));
+  }
 
   /// A step's two codes, in all lanes.
   using Words = __m256i;
-  static inline Words load_words(const std::byte* at) {
+  static INSTANTNET_INLINE Words load_words(const std::byte* at) {
     int32_t two;
     std::memcpy(&two, at, sizeof two);
     return _mm256_set1_epi32(two);
   }
-  static inline void dot_words(Int& sum, Words codes, Int weights) {
+  static INSTANTNET_INLINE void dot_words(Int& sum, Words codes, Int weights) {
     sum = _mm256_add_epi32(sum, _mm256_madd_epi16(codes, weights));
   }
-  static inline Words low_byte(Words x) { return _mm256_and_si256(x, _mm256_set1_epi16(0xFF)); }
-  static inline Words high_byte(Words x) { return _mm256_srli_epi16(x, 8); }
-  /// Place of a lane's channel `i` of a step among a register's 16-bit numbers.
-  static constexpr int word_place(int lane, int i) { return 2 * lane + i; }
+  static INSTANTNET_INLINE Words low_byte(Words x) {
+    return _mm256_and_si256(x, _mm256_set1_epi16(0xFF));
+  }
+  static INSTANTNET_INLINE Words high_byte(Words x) { return _mm256_srli_epi16(x, 8); }
+  /// The two numbers of a step lie side by side in a lane.
+  static constexpr bool kWordPairs = true;
 
   /// Output pixels of a tile, so that sums, weights and codes fit the registers.
   static constexpr int byte_pixels(int vectors) { return vectors == 2 ? 6 : 8; }
   static constexpr int word_pixels(int vectors) { return vectors == 2 ? 6 : 8; }
-  static constexpr int plane_pixels(int vectors) { return vectors == 2 ? 3 : 5; }
+  static constexpr int plane_pixels(int vectors) { return vectors == 2 ? 2 : 4; }
 
   // ---- Products lane by lane, for depthwise convolutions: the 16-bit codes of two rows.
 
@@ -99,14 +105,14 @@ struct Avx2 {
   static constexpr int kWordRows = 2;
   static constexpr int kColumnPixels = 4, kPlaneColumnPixels = 2;
   using Column = __m256i;
-  static inline Column load_column(const std::byte* at) { return load(at); }
-  static inline Column column_of(int16_t x) { return _mm256_set1_epi16(x); }
-  static inline void dot_column(Int& sum, Column codes, Column weights) {
+  static INSTANTNET_INLINE Column load_column(const std::byte* at) { return load(at); }
+  static INSTANTNET_INLINE Column column_of(int16_t x) { return _mm256_set1_epi16(x); }
+  static INSTANTNET_INLINE void dot_column(Int& sum, Column codes, Column weights) {
     dot_words(sum, codes, weights);
   }
   /// 16 channels of two rows (one when count is 1), byte codes or 16-bit ones, side by side.
-  static inline void interleave_words(const std::byte* const* rows, int count, bool bytes,
-                                      std::byte* to) {
+  static INSTANTNET_INLINE void interleave_words(const std::byte* const* rows, int count,
+                                                 bool bytes, std::byte* to) {
     if (bytes) {
       const __m128i a = load_half(rows[0]);
       const __m128i b = count > 1 ? load_half(rows[1]) : _mm_setzero_si128();
@@ -129,49 +135,72 @@ struct Avx2 {
   struct Offsets {
     __m256i even, odd;
   };
+  /// What comes after the multiplication, with the shift's 32 places less where kLong.
+  struct Rounding {
+    __m128i places;
+    int32_t least, most;
+  };
+  static Rounding rounding(const Requant& requant) {
+    const int places = requant.shift >= 32 ? requant.shift - 32 : requant.shift;
+    return {_mm_cvtsi32_si128(places), requant.least, requant.most};
+  }
+  /// The ends of a grid, in elements of its codes.
+  struct Limits {
+    __m256i least, most;
+  };
+  static Limits limits(const CodeTarget& target) {
+    const int32_t least = target.requant.least, most = target.requant.most;
+    if (target.to.element == Element::U8)
+      return {_mm256_set1_epi8(static_cast<char>(least)),
+              _mm256_set1_epi8(static_cast<char>(most))};
+    return {_mm256_set1_epi16(static_cast<int16_t>(least)),
+            _mm256_set1_epi16(static_cast<int16_t>(most))};
+  }
 
-  static inline Int odd_lanes(Int x) { return _mm256_srli_epi64(x, 32); }
-  static inline Channels channels(const int32_t* multiplier, const int32_t* box_multiplier) {
+  static INSTANTNET_INLINE Int odd_lanes(Int x) { return _mm256_srli_epi64(x, 32); }
+  static INSTANTNET_INLINE Channels channels(const int32_t* multiplier,
+                                             const int32_t* box_multiplier) {
     const Int m = load(multiplier), b = box_multiplier == nullptr ? zero() : load(box_multiplier);
     return {m, odd_lanes(m), b, odd_lanes(b)};
   }
-  static inline Offsets offsets(const int64_t* at) {
+  static INSTANTNET_INLINE Offsets offsets(const int64_t* at) {
     const __m256i low = load(at), high = load(at + 4);
     const __m256i even = _mm256_unpacklo_epi64(low, high);  // 0 4 2 6
     const __m256i odd = _mm256_unpackhi_epi64(low, high);   // 1 5 3 7
     return {_mm256_permute4x64_epi64(even, 0xD8), _mm256_permute4x64_epi64(odd, 0xD8)};
   }
 
-  /// ((sum multiplier + box box_multiplier + offset) >> shift), brought into least .. most where 32
-  /// bits might not hold it.
-  template <bool kBox>
-  static inline Int position(Int sum, Int box, const Channels& c, const Offsets& offset,
-                             const Requant& requant) {
+  /// (sum multiplier + box box_multiplier + offset) >> shift, brought into least .. most where 32
+  /// bits might not hold it. kLong: the shift is 32 at least, so that upper halves are enough.
+  template <bool kBox, bool kLong>
+  static INSTANTNET_INLINE Int position(Int sum, Int box, const Channels& c, const Offsets& offset,
+                                        const Rounding& rounding) {
     __m256i even = _mm256_add_epi64(_mm256_mul_epi32(sum, c.multiplier), offset.even);
     __m256i odd = _mm256_add_epi64(_mm256_mul_epi32(odd_lanes(sum), c.odd_multiplier), offset.odd);
     if constexpr (kBox) {
       even = _mm256_add_epi64(even, _mm256_mul_epi32(box, c.box_multiplier));
       odd = _mm256_add_epi64(odd, _mm256_mul_epi32(odd_lanes(box), c.odd_box_multiplier));
     }
-    if (requant.shift >= 32) {
+    if constexpr (kLong) {
       const __m256i halves = _mm256_blend_epi32(odd_lanes(even), odd, 0xAA);
-      return _mm256_sra_epi32(halves, _mm_cvtsi32_si128(requant.shift - 32));
+      return _mm256_sra_epi32(halves, rounding.places);
+    } else {
+      even = clamp64(shifted(even, rounding.places), rounding.least, rounding.most);
+      odd = clamp64(shifted(odd, rounding.places), rounding.least, rounding.most);
+      return _mm256_blend_epi32(even, _mm256_slli_epi64(odd, 32), 0xAA);
     }
-    even = clamp64(shifted(even, requant.shift), requant.least, requant.most);
-    odd = clamp64(shifted(odd, requant.shift), requant.least, requant.most);
-    return _mm256_blend_epi32(even, _mm256_slli_epi64(odd, 32), 0xAA);
   }
 
-  /// Registers of positions as bytes between least and most.
+  /// Registers of positions as codes within the limits.
   template <int kCount>
-  static inline void store_bytes(std::byte* to, const Int* x, int32_t least, int32_t most) {
+  static INSTANTNET_INLINE void store_bytes(std::byte* to, const Int* x, const Limits& limits) {
     // 128-bit lanes of words: 0-3 of x[0], 0-3 of x[1]; 4-7 of each.
     const __m256i words = _mm256_packs_epi32(x[0], x[kCount - 1]);
     const __m256i bytes = _mm256_packus_epi16(words, words);
     const __m256i order = _mm256_setr_epi32(0, 4, 1, 5, 0, 4, 1, 5);
     __m128i codes = _mm256_castsi256_si128(_mm256_permutevar8x32_epi32(bytes, order));
-    codes = _mm_max_epu8(codes, _mm_set1_epi8(static_cast<char>(least)));
-    codes = _mm_min_epu8(codes, _mm_set1_epi8(static_cast<char>(most)));
+    codes = _mm_max_epu8(codes, _mm256_castsi256_si128(limits.least));
+    codes = _mm_min_epu8(codes, _mm256_castsi256_si128(limits.most));
     auto* at = reinterpret_cast<__m128i*>(to);
     if constexpr (kCount == 2)
       _mm_storeu_si128(at, codes);
@@ -179,13 +208,13 @@ struct Avx2 {
       _mm_storel_epi64(at, codes);
   }
   template <int kCount>
-  static inline void store_words(std::byte* to, const Int* x, int32_t least, int32_t most) {
-    INSTANTNET_UNROLL
-    for (int v = 0; v < kCount; ++v) {
-      const Int one = clamp(x[v], least, most);
-      const __m256i words = _mm256_permute4x64_epi64(_mm256_packus_epi32(one, one), 0x88);
-      _mm_storeu_si128(reinterpret_cast<__m128i*>(to) + v, _mm256_castsi256_si128(words));
-    }
+  static INSTANTNET_INLINE void store_words(std::byte* to, const Int* x, const Limits& limits) {
+    __m256i codes = _mm256_permute4x64_epi64(_mm256_packus_epi32(x[0], x[kCount - 1]), 0xD8);
+    codes = _mm256_min_epu16(_mm256_max_epu16(codes, limits.least), limits.most);
+    if constexpr (kCount == 2)
+      store(to, codes);
+    else
+      _mm_storeu_si128(reinterpret_cast<__m128i*>(to), _mm256_castsi256_si128(codes));
   }
 
   // ---- Sums of codes.
@@ -208,30 +237,29 @@ struct Avx2 {
   // ---- float32.
 
   static constexpr int kFloatPixels = 6, kFloatColumnPixels = 4;
-  static inline Float float_zero() { return _mm256_setzero_ps(); }
-  static inline Float float_set1(float x) { return _mm256_set1_ps(x); }
-  static inline Float float_load(const float* at) { return _mm256_loadu_ps(at); }
-  static inline void float_store(float* at, Float x) { _mm256_storeu_ps(at, x); }
-  static inline Float float_add(Float a, Float b) { return _mm256_add_ps(a, b); }
-  static inline Float float_multiply(Float a, Float b) { return _mm256_mul_ps(a, b); }
-  static inline Float float_clamp(Float x, float least, float most) {
+  static INSTANTNET_INLINE Float float_zero() { return _mm256_setzero_ps(); }
+  static INSTANTNET_INLINE Float float_set1(float x) { return _mm256_set1_ps(x); }
+  static INSTANTNET_INLINE Float float_load(const float* at) { return _mm256_loadu_ps(at); }
+  static INSTANTNET_INLINE void float_store(float* at, Float x) { _mm256_storeu_ps(at, x); }
+  static INSTANTNET_INLINE Float float_add(Float a, Float b) { return _mm256_add_ps(a, b); }
+  static INSTANTNET_INLINE Float float_multiply(Float a, Float b) { return _mm256_mul_ps(a, b); }
+  static INSTANTNET_INLINE Float float_clamp(Float x, float least, float most) {
     return _mm256_min_ps(_mm256_max_ps(x, float_set1(least)), float_set1(most));
   }
   /// a b + c, rounded once.
-  static inline Float fma(Float a, Float b, Float c) { return _mm256_fmadd_ps(a, b, c); }
+  static INSTANTNET_INLINE Float fma(Float a, Float b, Float c) { return _mm256_fmadd_ps(a, b, c); }
 
  private:
-  static inline __m128i load_half(const std::byte* at) {
+  static INSTANTNET_INLINE __m128i load_half(const std::byte* at) {
     return _mm_loadu_si128(reinterpret_cast<const __m128i*>(at));
   }
   /// Arithmetic shift of 64 bits.
-  static inline __m256i shifted(__m256i x, int places) {
-    const __m128i by = _mm_cvtsi32_si128(places);
+  static INSTANTNET_INLINE __m256i shifted(__m256i x, __m128i places) {
     const __m256i top = _mm256_set1_epi64x(INT64_MIN);
-    return _mm256_sub_epi64(_mm256_srl_epi64(_mm256_xor_si256(x, top), by),
-                            _mm256_srl_epi64(top, by));
+    return _mm256_sub_epi64(_mm256_srl_epi64(_mm256_xor_si256(x, top), places),
+                            _mm256_srl_epi64(top, places));
   }
-  static inline __m256i clamp64(__m256i x, int32_t least, int32_t most) {
+  static INSTANTNET_INLINE __m256i clamp64(__m256i x, int32_t least, int32_t most) {
     const __m256i low = _mm256_set1_epi64x(least), high = _mm256_set1_epi64x(most);
     x = _mm256_blendv_epi8(x, low, _mm256_cmpgt_epi64(low, x));
     return _mm256_blendv_epi8(x, high, _mm256_cmpgt_epi64(x, high));

@@ -3,6 +3,7 @@
 
 #include "instantnet/runtime/simd_box.h"
 #include "instantnet/runtime/simd_epilogue.h"
+#include "instantnet/runtime/simd_pack.h"
 
 namespace instantnet::runtime::simd {
 
@@ -52,49 +53,36 @@ size_t dense_scratch_bytes(const ConvProblem& problem) {
 
 // ---- Packing.
 
-/// Puts one output channel's numbers into its lane. `steps_apart` is the distance of a step's
-/// registers in bytes.
-template <class V>
-void pack_lane(const GroupLayout& layout, const int16_t* numbers, int channels, bool bytes,
-               int lane, int64_t steps_apart, std::byte* to) {
-  for (int tap = 0; tap < layout.taps; ++tap, numbers += channels)
-    for (int step = 0; step < layout.steps; ++step, to += steps_apart) {
-      if (bytes) {
-        const int first = 4 * step, count = std::min(4, channels - first);
-        uint32_t four = 0;
-        for (int i = 0; i < count; ++i)
-          four |= static_cast<uint32_t>(numbers[first + i] & 0xFF) << 8 * i;
-        std::memcpy(to + 4 * lane, &four, sizeof four);
-        continue;
-      }
-      for (int i = 0; i < std::min(2, channels - 2 * step); ++i)
-        std::memcpy(to + 2 * V::word_place(lane, i), numbers + 2 * step + i, sizeof *numbers);
-    }
+template <class V, class Number>
+void dense_pack_as(const ConvProblem& problem, const WeightSource& weights, std::byte* packed) {
+  const ConvShape& shape = problem.shape;
+  const GroupLayout layout = group_layout(shape, kStepNumbers<Number>);
+  const WeightForm form = dense_form<V>(problem);
+  std::byte* corrections = packed + shape.groups * layout.group_bytes();
+  std::vector<uint16_t> codes(static_cast<size_t>(shape.taps()));
+  std::vector<Number> numbers(static_cast<size_t>(shape.taps()));
+  for (int k = 0; k < shape.out_channels; ++k) {
+    const int group = k / layout.out, in_group = k % layout.out;
+    const int block = in_group / kBlock, lane = in_group % kBlock;
+    weights.narrow(problem.weight_bits, k * shape.taps(), shape.taps(), codes.data());
+    const int64_t sum = pack_numbers<V>(problem, form, codes.data(), shape.taps(), numbers.data());
+    const int64_t place = int64_t{group} * layout.blocks + block;
+    const int vectors = (std::min(kBlock, layout.out - block * kBlock) + V::kLanes - 1) / V::kLanes;
+    pack_lane<V>(layout, numbers.data(), shape.group_channels(), lane % V::kLanes,
+                 int64_t{4} * V::kLanes * vectors,
+                 packed + place * layout.block_bytes + lane / V::kLanes * 4 * V::kLanes);
+    store_correction(problem, corrections, place * kBlock + lane,
+                     correction_of(problem, form, sum, sizeof(Number) == 1 ? V::kCodeOffset : 0));
+  }
 }
 
 template <class V>
 void dense_pack(const ConvProblem& problem, const WeightSource& weights, std::byte* packed) {
-  const ConvShape& shape = problem.shape;
-  const bool bytes = takes_bytes<V>(problem);
-  const GroupLayout layout = group_layout(shape, channels_a_step<V>(problem));
-  const WeightForm form = dense_form<V>(problem);
   std::memset(packed, 0, dense_packed_bytes<V>(problem));
-  std::byte* corrections = packed + shape.groups * layout.group_bytes();
-  std::vector<uint16_t> codes(static_cast<size_t>(shape.taps()));
-  std::vector<int16_t> numbers(static_cast<size_t>(shape.taps()));
-  for (int k = 0; k < shape.out_channels; ++k) {
-    const int group = k / layout.out, block = k % layout.out / kBlock,
-              lane = k % layout.out % kBlock;
-    weights.narrow(problem.weight_bits, k * shape.taps(), shape.taps(), codes.data());
-    const int64_t sum = packed_numbers(problem, form, codes.data(), shape.taps(), numbers.data());
-    const int64_t place = int64_t{group} * layout.blocks + block;
-    const int vectors = (std::min(kBlock, layout.out - block * kBlock) + V::kLanes - 1) / V::kLanes;
-    pack_lane<V>(layout, numbers.data(), shape.group_channels(), bytes, lane % V::kLanes,
-                 int64_t{4} * V::kLanes * vectors,
-                 packed + place * layout.block_bytes + lane / V::kLanes * 4 * V::kLanes);
-    store_correction(problem, corrections, place * kBlock + lane,
-                     correction_of(problem, form, sum, bytes ? V::kCodeOffset : 0));
-  }
+  if (takes_bytes<V>(problem))
+    dense_pack_as<V, int8_t>(problem, weights, packed);
+  else
+    dense_pack_as<V, int16_t>(problem, weights, packed);
 }
 
 // ---- Multiplying.
@@ -111,22 +99,37 @@ struct Block {
   const BoxSums* boxes;  // null: nothing needs them
 };
 
-/// The products of step `kStep` of those at `codes`.
+/// One step of all pixels.
+template <class V, int kPixels, int kVectors>
+INSTANTNET_INLINE void add_step(Registers<V, kPixels, kVectors>& sums, const std::byte* const* from,
+                                int64_t at, const std::byte* weights) {
+  typename V::Int w[kVectors];
+  INSTANTNET_UNROLL
+  for (int v = 0; v < kVectors; ++v) w[v] = V::load(weights + 4 * V::kLanes * v);
+  INSTANTNET_UNROLL
+  for (int p = 0; p < kPixels; ++p) {
+    const typename V::Bytes codes = V::load_bytes(from[p] + at);
+    INSTANTNET_UNROLL
+    for (int v = 0; v < kVectors; ++v) V::template dot_bytes<0>(sums.of[p][v], codes, w[v]);
+  }
+}
+
+/// Step kStep of the four at `codes`.
 template <class V, int kPixels, int kVectors, int kStep>
-inline void add_bytes(Registers<V, kPixels, kVectors>& sums, const typename V::Bytes* codes,
-                      const std::byte* weights) {
-  constexpr int kRegister = 4 * V::kLanes;
+INSTANTNET_INLINE void add_one_of_four(Registers<V, kPixels, kVectors>& sums,
+                                       const typename V::Bytes* codes, const std::byte* weights) {
   INSTANTNET_UNROLL
   for (int v = 0; v < kVectors; ++v) {
-    const std::byte* from = weights + kRegister * (kStep * kVectors + v);
+    const typename V::Int w = V::load(weights + 4 * V::kLanes * (kStep * kVectors + v));
     INSTANTNET_UNROLL
-    for (int p = 0; p < kPixels; ++p) V::template dot_bytes<kStep>(sums.of[p][v], codes[p], from);
+    for (int p = 0; p < kPixels; ++p) V::template dot_bytes<kStep>(sums.of[p][v], codes[p], w);
   }
 }
 
 /// Adds sums to the tile, in 32 bits, and clears them.
 template <class V, int kPixels, int kVectors>
-inline void flush_bytes(Registers<V, kPixels, kVectors>& sums, Tile<V, kPixels, kVectors>& tile) {
+INSTANTNET_INLINE void flush_bytes(Registers<V, kPixels, kVectors>& sums,
+                                   Tile<V, kPixels, kVectors>& tile) {
   INSTANTNET_UNROLL
   for (int p = 0; p < kPixels; ++p) INSTANTNET_UNROLL
   for (int v = 0; v < kVectors; ++v)
@@ -136,9 +139,9 @@ inline void flush_bytes(Registers<V, kPixels, kVectors>& sums, Tile<V, kPixels, 
 
 /// Sets the tile to the sums of byte products; never more than 32 bits.
 template <class V, int kPixels, int kVectors>
-inline void sum_bytes(Tile<V, kPixels, kVectors>& tile, const std::byte* const* pixels,
-                      const int64_t* taps, const GroupLayout& layout, int most_steps,
-                      const std::byte* weights) {
+INSTANTNET_INLINE void sum_bytes(Tile<V, kPixels, kVectors>& tile, const std::byte* const* pixels,
+                                 const int64_t* taps, const GroupLayout& layout, int most_steps,
+                                 const std::byte* weights) {
   constexpr int kStepBytes = 4 * V::kLanes * kVectors;
   Registers<V, kPixels, kVectors> sums;
   sums.clear();
@@ -149,7 +152,6 @@ inline void sum_bytes(Tile<V, kPixels, kVectors>& tile, const std::byte* const* 
     INSTANTNET_UNROLL
     for (int p = 0; p < kPixels; ++p) from[p] = pixels[p] + taps[tap];
     for (int step = 0; step < layout.steps;) {
-      typename V::Bytes codes[kPixels];
       int end = layout.steps;
       if constexpr (V::kBytesWiden) {
         end = std::min(layout.steps, step + room);
@@ -157,19 +159,17 @@ inline void sum_bytes(Tile<V, kPixels, kVectors>& tile, const std::byte* const* 
       }
       if constexpr (V::kStepsAtOnce == 4) {
         for (; step + 4 <= end; step += 4, weights += 4 * kStepBytes) {
+          typename V::Bytes codes[kPixels];
           INSTANTNET_UNROLL
           for (int p = 0; p < kPixels; ++p) codes[p] = V::load_bytes(from[p] + 4 * step);
-          add_bytes<V, kPixels, kVectors, 0>(sums, codes, weights);
-          add_bytes<V, kPixels, kVectors, 1>(sums, codes, weights);
-          add_bytes<V, kPixels, kVectors, 2>(sums, codes, weights);
-          add_bytes<V, kPixels, kVectors, 3>(sums, codes, weights);
+          add_one_of_four<V, kPixels, kVectors, 0>(sums, codes, weights);
+          add_one_of_four<V, kPixels, kVectors, 1>(sums, codes, weights);
+          add_one_of_four<V, kPixels, kVectors, 2>(sums, codes, weights);
+          add_one_of_four<V, kPixels, kVectors, 3>(sums, codes, weights);
         }
       }
-      for (; step < end; ++step, weights += kStepBytes) {
-        INSTANTNET_UNROLL
-        for (int p = 0; p < kPixels; ++p) codes[p] = V::load_bytes(from[p] + 4 * step);
-        add_bytes<V, kPixels, kVectors, 0>(sums, codes, weights);
-      }
+      for (; step < end; ++step, weights += kStepBytes)
+        add_step(sums, from, int64_t{4} * step, weights);
       if constexpr (V::kBytesWiden) {
         if (room > 0) continue;
         flush_bytes(sums, tile);
@@ -183,8 +183,9 @@ inline void sum_bytes(Tile<V, kPixels, kVectors>& tile, const std::byte* const* 
 /// 16-bit products of one tap's steps [begin, end): codes as they are, or their low and high bytes
 /// apart.
 template <class V, int kPixels, int kVectors, bool kTwoPlanes>
-inline void add_words(Tile<V, kPixels, kVectors>& low, Tile<V, kPixels, kVectors>& high,
-                      const std::byte* const* from, int begin, int end, const std::byte* weights) {
+INSTANTNET_INLINE void add_words(Tile<V, kPixels, kVectors>& low, Tile<V, kPixels, kVectors>& high,
+                                 const std::byte* const* from, int begin, int end,
+                                 const std::byte* weights) {
   constexpr int kRegister = 4 * V::kLanes;
   Registers<V, kPixels, kVectors> lows, highs;
   lows.load(low);
@@ -216,8 +217,9 @@ inline void add_words(Tile<V, kPixels, kVectors>& low, Tile<V, kPixels, kVectors
 
 /// A tile's sums, of 32 or 64 bits, to the epilogue.
 template <class V, bool kBox, int kPixels, int kVectors, template <class, int, int> class Sums>
-inline void finish_tile(const Sums<V, kPixels, kVectors>& tile, const Block<V>& block,
-                        const Pixels& pixels, const BlockEpilogue<V>& epilogue, std::byte* arena) {
+INSTANTNET_INLINE void finish_tile(const Sums<V, kPixels, kVectors>& tile, const Block<V>& block,
+                                   const Pixels& pixels, const BlockEpilogue<V>& epilogue,
+                                   std::byte* arena) {
   for (int p = 0; p < pixels.count; ++p) {
     typename V::Int stored[kVectors];
     const int box = block.boxes != nullptr ? block.boxes->at(pixels.y[p], pixels.x[p]) : 0;
@@ -330,7 +332,7 @@ void over_pixels(const Block<V>& block, const Input& input, const Part& part, in
       pixels.count = 0;
     }
   if (pixels.count == 0) return;
-  for (int p = pixels.count; p < tile.pixels; ++p) pixels.from[p] = pixels.from[p - 1];
+  for (int p = std::max(pixels.count, 1); p < tile.pixels; ++p) pixels.from[p] = pixels.from[p - 1];
   tile.run(block, pixels, epilogue, arena);
 }
 

@@ -4,6 +4,7 @@
 #pragma once
 
 #include "instantnet/runtime/simd_epilogue.h"
+#include "instantnet/runtime/simd_pack.h"
 
 namespace instantnet::runtime::simd {
 
@@ -83,7 +84,7 @@ void depthwise_pack(const ConvProblem& problem, const WeightSource& weights, std
   std::vector<int16_t> numbers(taps);
   for (int c = 0; c < shape.channels; ++c) {
     weights.narrow(problem.weight_bits, c * shape.taps(), shape.taps(), codes.data());
-    const int64_t sum = packed_numbers(problem, form, codes.data(), shape.taps(), numbers.data());
+    const int64_t sum = pack_numbers<V>(problem, form, codes.data(), shape.taps(), numbers.data());
     std::byte* block = packed + c / kBlock * depthwise_block_bytes<V>(problem);
     const int lane = c % kBlock;
     for (int r = 0; r < shape.kernel_height; ++r)
@@ -148,8 +149,8 @@ struct WindowSums {
 };
 
 template <class V, Columns kColumns, bool kBoxes, int kPixels, int kVectors>
-inline void sum_windows(const DepthwiseBlock<V>& block, const std::byte* const* from,
-                        WindowSums<V, kPixels, kVectors>& sums) {
+INSTANTNET_INLINE void sum_windows(const DepthwiseBlock<V>& block, const std::byte* const* from,
+                                   WindowSums<V, kPixels, kVectors>& sums) {
   const ConvShape& shape = block.problem.shape;
   const int64_t next = shape.dilation * block.layout.bytes;
   const int64_t next_group = image_columns(shape) * block.layout.bytes;
@@ -200,9 +201,10 @@ inline void sum_windows(const DepthwiseBlock<V>& block, const std::byte* const* 
 }
 
 template <class V, Columns kColumns, bool kBox, int kPixels, int kVectors>
-inline void finish_windows(const DepthwiseBlock<V>& block, WindowSums<V, kPixels, kVectors>& sums,
-                           int y, int x, int count, const BlockEpilogue<V>& epilogue,
-                           std::byte* arena) {
+INSTANTNET_INLINE void finish_windows(const DepthwiseBlock<V>& block,
+                                      WindowSums<V, kPixels, kVectors>& sums, int y, int x,
+                                      int count, const BlockEpilogue<V>& epilogue,
+                                      std::byte* arena) {
   const ConvShape& shape = block.problem.shape;
   if constexpr (kColumns == Columns::Bytes && V::kCodeOffset != 0) {
     const typename V::Int offset =

@@ -12,27 +12,25 @@ inline void copy_some(std::byte* to, const std::byte* from, int64_t bytes) {
 }
 
 template <class V, int kVectors>
-inline void store_codes(const CodeTarget& target, std::byte* to, const typename V::Int* positions,
-                        int count) {
-  const int32_t least = target.requant.least, most = target.requant.most;
-  const bool bytes = target.to.element == Element::U8;
+INSTANTNET_INLINE void store_codes(bool bytes, const typename V::Limits& limits, std::byte* to,
+                                   const typename V::Int* positions, int count) {
   if (count == kVectors * V::kLanes) {
     if (bytes)
-      V::template store_bytes<kVectors>(to, positions, least, most);
+      V::template store_bytes<kVectors>(to, positions, limits);
     else
-      V::template store_words<kVectors>(to, positions, least, most);
+      V::template store_words<kVectors>(to, positions, limits);
     return;
   }
   alignas(64) std::byte all[2 * kBlock];
   if (bytes)
-    V::template store_bytes<kVectors>(all, positions, least, most);
+    V::template store_bytes<kVectors>(all, positions, limits);
   else
-    V::template store_words<kVectors>(all, positions, least, most);
+    V::template store_words<kVectors>(all, positions, limits);
   copy_some<V>(to, all, bytes ? count : 2 * count);
 }
 
 template <class V, int kVectors>
-inline void store_numbers(std::byte* to, const typename V::Int* numbers, int count) {
+INSTANTNET_INLINE void store_numbers(std::byte* to, const typename V::Int* numbers, int count) {
   if (count == kVectors * V::kLanes) {
     INSTANTNET_UNROLL
     for (int v = 0; v < kVectors; ++v) V::store(to + 4 * V::kLanes * v, numbers[v]);
@@ -62,6 +60,8 @@ class ChannelNumbers {
   /// kBlock channels from `first`, of those whose border classes are `stride` numbers apart.
   void make(const Requant& requant, int borders, int64_t stride, int64_t first) {
     requant_ = &requant;
+    long_ = requant.shift >= 32;
+    rounding_ = V::rounding(requant);
     first_ = first;
     stride_ = stride;
     int32_t buffer[V::kLanes], box_buffer[V::kLanes];
@@ -77,16 +77,37 @@ class ChannelNumbers {
 
   /// Positions of all registers; boxes only with kBox.
   template <int kVectors, bool kBox>
-  inline void positions(const typename V::Int* sums, const typename V::Int* boxes, int border,
-                        typename V::Int* result) const {
-    INSTANTNET_UNROLL
-    for (int v = 0; v < kVectors; ++v)
-      result[v] = V::template position<kBox>(
-          sums[v], kBox ? boxes[v] : sums[v], channels_[v],
-          border < kMostBorders ? offsets_[border][v] : offsets(border, v), *requant_);
+  INSTANTNET_INLINE void positions(const typename V::Int* sums, const typename V::Int* boxes,
+                                   int border, typename V::Int* result) const {
+    if (border >= kMostBorders) return far<kVectors, kBox>(sums, boxes, border, result);
+    all<kVectors, kBox>(sums, boxes, offsets_[border], result);
   }
 
  private:
+  template <int kVectors, bool kBox>
+  INSTANTNET_INLINE void all(const typename V::Int* sums, const typename V::Int* boxes,
+                             const typename V::Offsets* offsets, typename V::Int* result) const {
+    if (long_) {
+      INSTANTNET_UNROLL
+      for (int v = 0; v < kVectors; ++v)
+        result[v] = V::template position<kBox, true>(sums[v], kBox ? boxes[v] : sums[v],
+                                                     channels_[v], offsets[v], rounding_);
+    } else {
+      INSTANTNET_UNROLL
+      for (int v = 0; v < kVectors; ++v)
+        result[v] = V::template position<kBox, false>(sums[v], kBox ? boxes[v] : sums[v],
+                                                      channels_[v], offsets[v], rounding_);
+    }
+  }
+
+  template <int kVectors, bool kBox>
+  void far(const typename V::Int* sums, const typename V::Int* boxes, int border,
+           typename V::Int* result) const {
+    typename V::Offsets made[kVectors];
+    for (int v = 0; v < kVectors; ++v) made[v] = offsets(border, v);
+    all<kVectors, kBox>(sums, boxes, made, result);
+  }
+
   typename V::Offsets offsets(int border, int v) const {
     int64_t buffer[V::kLanes];
     const int64_t at = first_ + v * V::kLanes;
@@ -95,6 +116,8 @@ class ChannelNumbers {
   }
 
   const Requant* requant_ = nullptr;
+  bool long_ = true;
+  typename V::Rounding rounding_;
   int64_t first_ = 0, stride_ = 0;
   typename V::Channels channels_[V::kVectors];
   typename V::Offsets offsets_[kMostBorders][V::kVectors];
@@ -111,34 +134,52 @@ class ReaderNumbers {
     stride_ = stride;
     first_ = first;
     count_ = count;
-    for (size_t i = 0; i < std::min(targets.size(), kMost); ++i)
+    for (size_t i = 0; i < std::min(targets.size(), kMost); ++i) {
       numbers_[i].make(targets[i].requant, borders, stride, first);
-  }
-
-  template <int kVectors, bool kBox>
-  inline void write(const typename V::Int* sums, const typename V::Int* boxes, int border, int y,
-                    int x, std::byte* arena) const {
-    for (size_t i = 0; i < targets_.size(); ++i) {
-      typename V::Int positions[kVectors];
-      if (i < kMost) {
-        numbers_[i].template positions<kVectors, kBox>(sums, boxes, border, positions);
-      } else {
-        ChannelNumbers<V> made;
-        made.make(targets_[i].requant, borders_, stride_, first_);
-        made.template positions<kVectors, kBox>(sums, boxes, border, positions);
-      }
-      store_codes<V, kVectors>(targets_[i], element_at(targets_[i].to, arena, y, x, first_),
-                               positions, count_);
+      limits_[i] = V::limits(targets[i]);
     }
   }
 
+  template <int kVectors, bool kBox>
+  INSTANTNET_INLINE void write(const typename V::Int* sums, const typename V::Int* boxes,
+                               int border, int y, int x, std::byte* arena) const {
+    for (size_t i = 0; i < std::min(targets_.size(), kMost); ++i)
+      write_one<kVectors, kBox>(targets_[i], numbers_[i], limits_[i], sums, boxes, border, y, x,
+                                arena);
+    if (targets_.size() > kMost) write_rest<kVectors, kBox>(sums, boxes, border, y, x, arena);
+  }
+
  private:
+  template <int kVectors, bool kBox>
+  INSTANTNET_INLINE void write_one(const CodeTarget& target, const ChannelNumbers<V>& numbers,
+                                   const typename V::Limits& limits, const typename V::Int* sums,
+                                   const typename V::Int* boxes, int border, int y, int x,
+                                   std::byte* arena) const {
+    typename V::Int positions[kVectors];
+    numbers.template positions<kVectors, kBox>(sums, boxes, border, positions);
+    store_codes<V, kVectors>(target.to.element == Element::U8, limits,
+                             element_at(target.to, arena, y, x, first_), positions, count_);
+  }
+
+  /// Of readers whose numbers are not kept.
+  template <int kVectors, bool kBox>
+  void write_rest(const typename V::Int* sums, const typename V::Int* boxes, int border, int y,
+                  int x, std::byte* arena) const {
+    for (size_t i = kMost; i < targets_.size(); ++i) {
+      ChannelNumbers<V> made;
+      made.make(targets_[i].requant, borders_, stride_, first_);
+      write_one<kVectors, kBox>(targets_[i], made, V::limits(targets_[i]), sums, boxes, border, y,
+                                x, arena);
+    }
+  }
+
   static constexpr size_t kMost = 3;  // whose numbers are kept here
   std::span<const CodeTarget> targets_;
   int borders_ = 1;
   int64_t stride_ = 0, first_ = 0;
   int count_ = 0;
   ChannelNumbers<V> numbers_[kMost];
+  typename V::Limits limits_[kMost];
 };
 
 /// One call's epilogue for up to kBlock neighbouring channels.
@@ -158,7 +199,8 @@ class BlockEpilogue {
 
   /// Sums (and boxes, with kBox) of the channels at output pixel (y, x).
   template <int kVectors, bool kBox>
-  inline void finish(const Int* sums, const Int* boxes, int y, int x, std::byte* arena) const {
+  INSTANTNET_INLINE void finish(const Int* sums, const Int* boxes, int y, int x,
+                                std::byte* arena) const {
     const int border = borders_.count == 1 ? 0 : borders_.row[y] + borders_.column[x];
     if (!epilogue_.to_stream)
       return readers_.template write<kVectors, kBox>(sums, boxes, border, y, x, arena);
@@ -200,17 +242,17 @@ template <class V, int kPixels, int kVectors>
 struct Registers {
   typename V::Int of[kPixels][kVectors];
 
-  inline void clear() {
+  INSTANTNET_INLINE void clear() {
     INSTANTNET_UNROLL
     for (int p = 0; p < kPixels; ++p) INSTANTNET_UNROLL
     for (int v = 0; v < kVectors; ++v) of[p][v] = V::zero();
   }
-  inline void load(const Tile<V, kPixels, kVectors>& tile) {
+  INSTANTNET_INLINE void load(const Tile<V, kPixels, kVectors>& tile) {
     INSTANTNET_UNROLL
     for (int p = 0; p < kPixels; ++p) INSTANTNET_UNROLL
     for (int v = 0; v < kVectors; ++v) of[p][v] = tile.sum[p][v];
   }
-  inline void store(Tile<V, kPixels, kVectors>& tile) const {
+  INSTANTNET_INLINE void store(Tile<V, kPixels, kVectors>& tile) const {
     INSTANTNET_UNROLL
     for (int p = 0; p < kPixels; ++p) INSTANTNET_UNROLL
     for (int v = 0; v < kVectors; ++v) tile.sum[p][v] = of[p][v];
@@ -249,9 +291,9 @@ struct WideTile {
 /// Sums of a pixel's packed weights times stored codes, and of the stored codes, to those of
 /// equations (3) and (4), and on to the epilogue.
 template <class V, int kVectors, bool kBox>
-inline void finish_pixel(const typename V::Int* of, const typename V::Int* stored,
-                         const SumForm& form, const std::byte* corrections, int y, int x,
-                         const BlockEpilogue<V>& epilogue, std::byte* arena) {
+INSTANTNET_INLINE void finish_pixel(const typename V::Int* of, const typename V::Int* stored,
+                                    const SumForm& form, const std::byte* corrections, int y, int x,
+                                    const BlockEpilogue<V>& epilogue, std::byte* arena) {
   typename V::Int sums[kVectors], boxes[kVectors];
   INSTANTNET_UNROLL
   for (int v = 0; v < kVectors; ++v) {
@@ -266,9 +308,9 @@ inline void finish_pixel(const typename V::Int* of, const typename V::Int* store
 
 /// The same with sums of 64 bits, which are shifted into 32.
 template <class V, int kVectors, bool kBox>
-inline void finish_pixel(const typename V::Wide* of, const typename V::Int* stored,
-                         const SumForm& form, const std::byte* corrections, int y, int x,
-                         const BlockEpilogue<V>& epilogue, std::byte* arena) {
+INSTANTNET_INLINE void finish_pixel(const typename V::Wide* of, const typename V::Int* stored,
+                                    const SumForm& form, const std::byte* corrections, int y, int x,
+                                    const BlockEpilogue<V>& epilogue, std::byte* arena) {
   typename V::Int sums[kVectors], boxes[kVectors];
   const auto* constants = reinterpret_cast<const int64_t*>(corrections);
   INSTANTNET_UNROLL

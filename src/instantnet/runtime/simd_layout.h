@@ -120,22 +120,6 @@ inline SumForm sum_form(const ConvProblem& problem, const WeightForm& weights,
   return form;
 }
 
-/// Codes of one output channel as packed numbers of 16 bits; returns the sum of whole weights.
-inline int64_t packed_numbers(const ConvProblem& problem, const WeightForm& form,
-                              const uint16_t* codes, int64_t count, int16_t* numbers) {
-  const bool doubled = !form.needs_box() && problem.lattice == Lattice::Nested;
-  const int offset = doubled ? 1 - (1 << problem.weight_bits) : -form.half;
-  const int places = doubled ? 1 : 0;
-  int64_t sum = 0;
-  for (int64_t i = 0; i < count; ++i) {
-    sum += codes[i];
-    numbers[i] = static_cast<int16_t>((codes[i] << places) + offset);
-  }
-  if (problem.lattice == Lattice::Nested)
-    sum = 2 * sum + count * (1 - (int64_t{1} << problem.weight_bits));
-  return sum;
-}
-
 /// The constant of one output channel: of whole weights' sum, and of what was taken from each code
 /// before it was multiplied.
 inline int64_t correction_of(const ConvProblem& problem, const WeightForm& form, int64_t whole_sum,

@@ -24,8 +24,9 @@ struct FloatWork {
 
 /// Scale, shift, clamp, addend, clamp of kBlock sums; as the portable set, operation by operation.
 template <class V>
-inline void finish_block(const FloatCall& call, const typename V::Float* sums, const float* scale,
-                         const float* shift, const float* addend, float* to) {
+INSTANTNET_INLINE void finish_block(const FloatCall& call, const typename V::Float* sums,
+                                    const float* scale, const float* shift, const float* addend,
+                                    float* to) {
   INSTANTNET_UNROLL
   for (int v = 0; v < V::kVectors; ++v) {
     const int at = v * V::kLanes;
@@ -40,8 +41,8 @@ inline void finish_block(const FloatCall& call, const typename V::Float* sums, c
 }
 
 template <class V>
-inline void finish_floats(const FloatWork& work, const FloatPixels& pixels, int p,
-                          const typename V::Float* sums) {
+INSTANTNET_INLINE void finish_floats(const FloatWork& work, const FloatPixels& pixels, int p,
+                                     const typename V::Float* sums) {
   const FloatCall& call = work.call;
   const float *scale = call.scale + work.channel, *shift = call.shift + work.channel;
   const float* addend = call.has_addend ? pixels.addend[p] + work.channel : nullptr;
@@ -141,7 +142,8 @@ void over_float_pixels(const FloatWork& work, const Part& part,
       pixels.count = 0;
     }
   if (pixels.count == 0) return;
-  for (int p = pixels.count; p < pixels_at_once; ++p) pixels.from[p] = pixels.from[p - 1];
+  for (int p = std::max(pixels.count, 1); p < pixels_at_once; ++p)
+    pixels.from[p] = pixels.from[p - 1];
   tile(work, pixels);
 }
 
