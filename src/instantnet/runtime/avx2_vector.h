@@ -99,31 +99,57 @@ struct Avx2 {
   static constexpr int word_pixels(int vectors) { return vectors == 2 ? 6 : 8; }
   static constexpr int plane_pixels(int vectors) { return vectors == 2 ? 2 : 4; }
 
-  // ---- Products lane by lane, for depthwise convolutions: the 16-bit codes of two rows.
+  // ---- Products lane by lane, for depthwise convolutions.
 
-  static constexpr bool kByteColumns = false;
-  static constexpr int kWordRows = 2;
+  /// Two taps of 16-bit codes, sums of 32 bits.
+  static constexpr int kWordTaps = 2;
   static constexpr int kColumnPixels = 4, kPlaneColumnPixels = 2;
   using Column = __m256i;
   static INSTANTNET_INLINE Column load_column(const std::byte* at) { return load(at); }
-  static INSTANTNET_INLINE Column column_of(int16_t x) { return _mm256_set1_epi16(x); }
   static INSTANTNET_INLINE void dot_column(Int& sum, Column codes, Column weights) {
     dot_words(sum, codes, weights);
   }
-  /// 16 channels of two rows (one when count is 1), byte codes or 16-bit ones, side by side.
-  static INSTANTNET_INLINE void interleave_words(const std::byte* const* rows, int count,
+  /// `x` for the first `count` taps, 0 for the others.
+  static INSTANTNET_INLINE Column column_of(int x, int count) {
+    return set1(count == 2 ? x | x << 16 : x);
+  }
+  /// 16 channels of two columns (one when count is 1), byte codes or 16-bit ones, side by side.
+  static INSTANTNET_INLINE void interleave_words(const std::byte* const* columns, int count,
                                                  bool bytes, std::byte* to) {
     if (bytes) {
-      const __m128i a = load_half(rows[0]);
-      const __m128i b = count > 1 ? load_half(rows[1]) : _mm_setzero_si128();
+      const __m128i a = load_half(columns[0]);
+      const __m128i b = count > 1 ? load_half(columns[1]) : _mm_setzero_si128();
       store(to, _mm256_cvtepu8_epi16(_mm_unpacklo_epi8(a, b)));
       store(to + 32, _mm256_cvtepu8_epi16(_mm_unpackhi_epi8(a, b)));
       return;
     }
-    const __m256i a = load(rows[0]), b = count > 1 ? load(rows[1]) : zero();
+    const __m256i a = load(columns[0]), b = count > 1 ? load(columns[1]) : zero();
     const __m256i low = _mm256_unpacklo_epi16(a, b), high = _mm256_unpackhi_epi16(a, b);
     store(to, _mm256_permute2x128_si256(low, high, 0x20));
     store(to + 32, _mm256_permute2x128_si256(low, high, 0x31));
+  }
+
+  /// Two taps of byte codes, sums of 16 channels in 16 bits.
+  static constexpr int kByteTaps = 2, kByteRegisters = 1;
+  static bool takes_byte_columns(int x, int w, int64_t taps) { return taps * x * w <= 32767; }
+  static INSTANTNET_INLINE void dot_byte_column(Int& sum, Int codes, Int weights) {
+    sum = _mm256_add_epi16(sum, _mm256_maddubs_epi16(codes, weights));
+  }
+  static INSTANTNET_INLINE Int byte_ones(int count) {
+    return _mm256_set1_epi16(count == 2 ? 0x0101 : 0x0001);
+  }
+  static INSTANTNET_INLINE void interleave_bytes(const std::byte* const* columns, int count,
+                                                 std::byte* to) {
+    const __m128i a = load_half(columns[0]);
+    const __m128i b = count > 1 ? load_half(columns[1]) : _mm_setzero_si128();
+    auto* at = reinterpret_cast<__m128i*>(to);
+    _mm_storeu_si128(at, _mm_unpacklo_epi8(a, b));
+    _mm_storeu_si128(at + 1, _mm_unpackhi_epi8(a, b));
+  }
+  /// Sums of byte columns as 32-bit numbers.
+  static INSTANTNET_INLINE void widen_columns(const Int* sums, Int* to) {
+    to[0] = _mm256_cvtepi16_epi32(_mm256_castsi256_si128(sums[0]));
+    to[1] = _mm256_cvtepi16_epi32(_mm256_extracti128_si256(sums[0], 1));
   }
 
   // ---- Equation (5).

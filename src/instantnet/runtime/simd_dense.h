@@ -216,18 +216,33 @@ INSTANTNET_INLINE void add_words(Tile<V, kPixels, kVectors>& low, Tile<V, kPixel
 }
 
 /// A tile's sums, of 32 or 64 bits, to the epilogue.
-template <class V, bool kBox, int kPixels, int kVectors, template <class, int, int> class Sums>
-INSTANTNET_INLINE void finish_tile(const Sums<V, kPixels, kVectors>& tile, const Block<V>& block,
-                                   const Pixels& pixels, const BlockEpilogue<V>& epilogue,
-                                   std::byte* arena) {
+template <class V, bool kBox, bool kDirect, class Sums>
+INSTANTNET_INLINE void finish_tile_as(const Sums& tile, const Block<V>& block, const Pixels& pixels,
+                                      const BlockEpilogue<V>& epilogue, std::byte* arena) {
+  constexpr int kVectors = Sums::kTileVectors;
   for (int p = 0; p < pixels.count; ++p) {
     typename V::Int stored[kVectors];
     const int box = block.boxes != nullptr ? block.boxes->at(pixels.y[p], pixels.x[p]) : 0;
     INSTANTNET_UNROLL
     for (int v = 0; v < kVectors; ++v) stored[v] = V::set1(box);
-    finish_pixel<V, kVectors, kBox>(tile.sum[p], stored, block.form, block.corrections, pixels.y[p],
-                                    pixels.x[p], epilogue, arena);
+    if constexpr (kDirect)
+      finish_pixel<V, kVectors, false, true>(tile.sum[p], stored, block.form, block.corrections,
+                                             pixels.y[p], pixels.x[p], epilogue, arena);
+    else
+      finish_pixel<V, kVectors, kBox>(tile.sum[p], stored, block.form, block.corrections,
+                                      pixels.y[p], pixels.x[p], epilogue, arena);
   }
+}
+
+template <class V, bool kBox, int kPixels, int kVectors>
+INSTANTNET_INLINE void finish_tile(const Tile<V, kPixels, kVectors>& tile, const Block<V>& block,
+                                   const Pixels& pixels, const BlockEpilogue<V>& epilogue,
+                                   std::byte* arena) {
+  if constexpr (!kBox) {
+    if (epilogue.is_direct(kVectors))
+      return finish_tile_as<V, false, true>(tile, block, pixels, epilogue, arena);
+  }
+  finish_tile_as<V, kBox, false>(tile, block, pixels, epilogue, arena);
 }
 
 template <class V, int kPixels, int kVectors, bool kTwoPlanes, bool kBox>
@@ -261,7 +276,7 @@ void words_tile(const Block<V>& block, const Pixels& pixels, const BlockEpilogue
   if (is_wide) {
     wide.take(low, 0);
     if (kTwoPlanes) wide.take(high, 8);
-    return finish_tile<V, kBox>(wide, block, pixels, epilogue, arena);
+    return finish_tile_as<V, kBox, false>(wide, block, pixels, epilogue, arena);
   }
   if (kTwoPlanes) add_high<V>(low, high);
   finish_tile<V, kBox>(low, block, pixels, epilogue, arena);

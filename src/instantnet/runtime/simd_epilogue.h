@@ -83,6 +83,16 @@ class ChannelNumbers {
     all<kVectors, kBox>(sums, boxes, offsets_[border], result);
   }
 
+  /// The same with a shift of 32 places at least, no box and one border class.
+  template <int kVectors>
+  INSTANTNET_INLINE void direct_positions(const typename V::Int* sums,
+                                          typename V::Int* result) const {
+    INSTANTNET_UNROLL
+    for (int v = 0; v < kVectors; ++v)
+      result[v] = V::template position<false, true>(sums[v], sums[v], channels_[v], offsets_[0][v],
+                                                    rounding_);
+  }
+
  private:
   template <int kVectors, bool kBox>
   INSTANTNET_INLINE void all(const typename V::Int* sums, const typename V::Int* boxes,
@@ -195,6 +205,27 @@ class BlockEpilogue {
     const int64_t stride = padded(out_channels);
     if (epilogue.to_stream) stream_.make(epilogue.requant, borders.count, stride, first);
     readers_.make(epilogue.codes, epilogue.to_stream ? 1 : borders.count, stride, first, count);
+    if (epilogue.to_stream || epilogue.codes.size() != 1 || borders.count != 1) return;
+    const CodeTarget& target = epilogue.codes[0];
+    if (target.to.element != Element::U8 || target.requant.shift < 32) return;
+    direct_.possible = true;
+    direct_.numbers.make(target.requant, 1, stride, first);
+    direct_.limits = V::limits(target);
+    direct_.origin = target.to.offset + first;
+    direct_.row = target.to.row_stride;
+    direct_.pixel = target.to.pixel_stride;
+  }
+
+  /// Whether finish_direct may be called with sums of so many registers: nothing is to be done but
+  /// byte codes for one reader, with one border class and a long shift.
+  bool is_direct(int vectors) const { return direct_.possible && count_ == vectors * V::kLanes; }
+
+  template <int kVectors>
+  INSTANTNET_INLINE void finish_direct(const Int* sums, int y, int x, std::byte* arena) const {
+    Int positions[kVectors];
+    direct_.numbers.template direct_positions<kVectors>(sums, positions);
+    V::template store_bytes<kVectors>(arena + direct_.origin + y * direct_.row + x * direct_.pixel,
+                                      positions, direct_.limits);
   }
 
   /// Sums (and boxes, with kBox) of the channels at output pixel (y, x).
@@ -225,11 +256,18 @@ class BlockEpilogue {
   int count_;
   ChannelNumbers<V> stream_;
   ReaderNumbers<V> readers_;
+  struct Direct {
+    bool possible = false;
+    ChannelNumbers<V> numbers;
+    typename V::Limits limits;
+    int64_t origin = 0, row = 0, pixel = 0;
+  } direct_;
 };
 
 /// Sums of packed weights times stored codes of a tile, in memory.
 template <class V, int kPixels, int kVectors>
 struct Tile {
+  static constexpr int kTileVectors = kVectors;
   typename V::Int sum[kPixels][kVectors];
   void clear() {
     for (auto& row : sum)
@@ -271,6 +309,7 @@ inline void add_high(Tile<V, kPixels, kVectors>& low, const Tile<V, kPixels, kVe
 /// 64-bit sums of a tile, in memory.
 template <class V, int kPixels, int kVectors>
 struct WideTile {
+  static constexpr int kTileVectors = kVectors;
   typename V::Wide sum[kPixels][kVectors];
 
   void clear() {
@@ -290,7 +329,7 @@ struct WideTile {
 
 /// Sums of a pixel's packed weights times stored codes, and of the stored codes, to those of
 /// equations (3) and (4), and on to the epilogue.
-template <class V, int kVectors, bool kBox>
+template <class V, int kVectors, bool kBox, bool kDirect = false>
 INSTANTNET_INLINE void finish_pixel(const typename V::Int* of, const typename V::Int* stored,
                                     const SumForm& form, const std::byte* corrections, int y, int x,
                                     const BlockEpilogue<V>& epilogue, std::byte* arena) {
@@ -303,7 +342,10 @@ INSTANTNET_INLINE void finish_pixel(const typename V::Int* of, const typename V:
     sums[v] = V::add(sums[v], V::load(corrections + 4 * V::kLanes * v));
     if constexpr (kBox) boxes[v] = V::add(stored[v], V::set1(-form.zero_taps));
   }
-  epilogue.template finish<kVectors, kBox>(sums, boxes, y, x, arena);
+  if constexpr (kDirect)
+    epilogue.template finish_direct<kVectors>(sums, y, x, arena);
+  else
+    epilogue.template finish<kVectors, kBox>(sums, boxes, y, x, arena);
 }
 
 /// The same with sums of 64 bits, which are shifted into 32.

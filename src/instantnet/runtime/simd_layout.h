@@ -66,6 +66,17 @@ inline int depthwise_blocks(const ConvShape& shape) {
 /// Columns of an image with its padding.
 inline int image_columns(const ConvShape& shape) { return shape.width + 2 * shape.padding; }
 
+/// Rows that windows span.
+inline int ring_rows(const ConvShape& shape) {
+  return (shape.kernel_height - 1) * shape.dilation + 1;
+}
+
+/// How a block's rows and weights lie: `bytes` are the operand of one product of kBlock channels.
+struct ColumnLayout {
+  int taps = 1, products = 1;  // taps of a product, products of a row of the window
+  int64_t bytes = 0;
+};
+
 /// Whether float_convolve takes the shape: one group, or depthwise.
 inline bool takes_float(const ConvShape& shape) { return shape.groups == 1 || shape.depthwise(); }
 
