@@ -1,9 +1,13 @@
-// A set of kernels for the register type V, whose templates were included before.
+// A set of kernels for the register type V. Where the templates are compiled for more than the rest
+// of the program, they were included before.
 #pragma once
 
 #include <string_view>
 
 #include "instantnet/runtime/kernel.h"
+#include "instantnet/runtime/simd_dense.h"
+#include "instantnet/runtime/simd_depthwise.h"
+#include "instantnet/runtime/simd_rest.h"
 
 namespace instantnet::runtime::simd {
 
