@@ -29,10 +29,10 @@ def row(name, values):
         if len(v) > 1: cells[-1] += f" ({st.stdev(v):.2f})" if not name.startswith("spnas -") else f" ± {[0, 0, 12.71, 4.30][len(v)] * st.stdev(v) / math.sqrt(len(v)):.2f}"
     print("| " + " | ".join([name, str(max(len([x for x in v if x is not None]) for v in values))] + cells) + " |")
 print("| network | seeds | " + " | ".join(b + " bits" for b in bits) + " |\n|" + "---|" * (len(bits) + 2))
-for arm in ["spnas", "fpnas", "lpnas", "random"]:
+for arm in ["spnas", "fpnas", "lpnas", "random", "spnas-fast"]:
     values = [[value(arm, s, b) for s in seeds] for b in bits]
     if any(x is not None for v in values for x in v): row("median of 8 random" if arm == "random" else arm, values)
-for arm in ["random", "fpnas", "lpnas"]:
+for arm in ["random", "fpnas", "lpnas", "spnas-fast"]:
     values = [[value("spnas", s, b) - value(arm, s, b) for s in seeds if value("spnas", s, b) is not None and value(arm, s, b) is not None] for b in bits]
     if any(values): row("spnas - " + arm, values)
 PY
@@ -45,9 +45,11 @@ mkdir -p "$out"
 # One search (or a draw) and one training. A random network is drawn with a seed of its own and trained with each seed.
 one() {
   local arm=$1 seed=$2 method=${1%%[0-9]*} draw=$2 name="$1-seed$2"
+  local more=()
+  [ "$method" = spnas-fast ] && method=spnas && more=(--set alpha.lr=0.05)
   [ "$method" = random ] && draw=${arm#random} && name="$arm"
   if [ ! -e "$out/$name.json" ]; then
-    "$program" search -c configs/search.yaml -o "$out/$name" --resume --json --set method="$method" --set seed="$draw" --set threads=1 \
+    "$program" search -c configs/search.yaml -o "$out/$name" --resume --json --set method="$method" --set seed="$draw" --set threads=1 "${more[@]}" \
       >"$out/$name.json.$seed.tmp" 2>"$out/$name.$seed.log"
     mv "$out/$name.json.$seed.tmp" "$out/$name.json"
   fi
@@ -62,5 +64,5 @@ export -f one
 export out program
 
 for seed in $seeds; do
-  for arm in spnas fpnas lpnas random1 random2 random3 random4 random5 random6 random7 random8; do printf '%s\0%s\0' "$arm" "$seed"; done
+  for arm in spnas fpnas lpnas random1 random2 random3 random4 random5 random6 random7 random8 spnas-fast; do printf '%s\0%s\0' "$arm" "$seed"; done
 done | xargs -0 -n 2 -P "$jobs" bash -c 'one "$@"' _
