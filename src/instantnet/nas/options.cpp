@@ -153,9 +153,15 @@ Fields fields(CostOptions& options) {
            "Lambda at the start: the loss of the architecture is cross-entropy + lambda x expected "
            "cost / middle of the window.")
       .add("adapt", options.adapt, "Lambda moves so that the derived network gets into the window.")
-      .add("rate", options.rate,
-           "By this times the derived network's relative distance from the window, each step; 0: "
-           "halved or doubled after an epoch outside (the authors').",
+      .add(
+          "rate", options.rate,
+          "By this times the expected cost's distance from the window's inner half, relative to "
+          "its middle, each step; 0: halved or doubled after an epoch in which the derived network "
+          "was outside (the authors').",
+          {0, kEndless, ""})
+      .add("penalty", options.penalty,
+           "While lambda moves each step, this times the same distance is added to it, so that it "
+           "does not swing (augmented Lagrangian).",
            {0, kEndless, ""});
   return all;
 }

@@ -42,7 +42,8 @@ struct CostOptions {
   double least = 0, most = 0;
   double weight = 0.1;
   bool adapt = true;
-  double rate = 0.02;
+  double rate = 0.1;
+  double penalty = 20;
 };
 Fields fields(CostOptions& options);
 

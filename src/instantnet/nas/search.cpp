@@ -378,8 +378,9 @@ class Run {
   /// of a soft sample, as the authors.
   Rows cost_gradient() const {
     Rows scaled = setting_.table.cells;
+    const double scale = pressure() / setting_.window.middle();
     for (auto& row : scaled)
-      for (double& one : row) one *= lambda_ / setting_.window.middle();
+      for (double& one : row) one *= scale;
     if (!options_.alpha.two_steps) return softmax_backward(softmax(alpha_), scaled, 1);
     const Rows noise =
         gumbel(alpha_, Rng(options_.seed, kCostSamples, static_cast<uint64_t>(state_.total_steps)));
@@ -402,11 +403,23 @@ class Run {
         if (!std::isfinite(one)) not_finite("an architecture parameter");
   }
 
-  /// Dual ascent: a cost above the window raises its price, one below lowers it.
-  void adapt_lambda() {
-    const double miss = setting_.window.miss(setting_.table.of(best_of(alpha_)));
-    lambda_ += options_.cost.rate * std::clamp(miss, -1.0, 1.0);
+  /// How far the expected cost is outside the inner half of the window, relative to its middle. The
+  /// expected cost moves smoothly; that of the likeliest operators jumps. The inner half, because
+  /// the two differ until the search has decided.
+  double distance() const {
+    const Window& window = setting_.window;
+    const double quarter = (window.most - window.least) / 4;
+    return Window{window.least + quarter, window.most - quarter}.miss(expected_cost());
   }
+
+  /// What the expected cost is multiplied with: an augmented Lagrangian.
+  double pressure() const {
+    const bool each_step = options_.cost.adapt && options_.cost.rate > 0;
+    return lambda_ + (each_step ? options_.cost.penalty * distance() : 0);
+  }
+
+  /// Dual ascent: a cost above the window raises its price, one below lowers it.
+  void adapt_lambda() { lambda_ += options_.cost.rate * std::clamp(distance(), -1.0, 1.0); }
 
   [[noreturn]] void not_finite(const std::string& what) const {
     fail("search", fmt::format("{} is not finite in step {} (epoch {}); give a smaller "
