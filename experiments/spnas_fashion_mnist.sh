@@ -45,11 +45,9 @@ mkdir -p "$out"
 # One search (or a draw) and one training. A random network is drawn with a seed of its own and trained with each seed.
 one() {
   local arm=$1 seed=$2 method=${1%%[0-9]*} draw=$2 name="$1-seed$2"
-  local more=()
-  [ "$method" = spnas-fast ] && method=spnas && more=(--set alpha.lr=0.05)
   [ "$method" = random ] && draw=${arm#random} && name="$arm"
   if [ ! -e "$out/$name.json" ]; then
-    "$program" search -c configs/search.yaml -o "$out/$name" --resume --json --set method="$method" --set seed="$draw" --set threads=1 "${more[@]}" \
+    "$program" search -c configs/search.yaml -o "$out/$name" --resume --json --set method="$method" --set seed="$draw" --set threads=1 \
       >"$out/$name.json.$seed.tmp" 2>"$out/$name.$seed.log"
     mv "$out/$name.json.$seed.tmp" "$out/$name.json"
   fi
@@ -64,5 +62,5 @@ export -f one
 export out program
 
 for seed in $seeds; do
-  for arm in spnas fpnas lpnas random1 random2 random3 random4 random5 random6 random7 random8 spnas-fast; do printf '%s\0%s\0' "$arm" "$seed"; done
+  for arm in spnas fpnas lpnas random1 random2 random3 random4 random5 random6 random7 random8; do printf '%s\0%s\0' "$arm" "$seed"; done
 done | xargs -0 -n 2 -P "$jobs" bash -c 'one "$@"' _
