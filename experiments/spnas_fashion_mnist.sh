@@ -29,10 +29,10 @@ def row(name, values):
         if len(v) > 1: cells[-1] += f" ({st.stdev(v):.2f})" if not name.startswith("spnas -") else f" ± {[0, 0, 12.71, 4.30][len(v)] * st.stdev(v) / math.sqrt(len(v)):.2f}"
     print("| " + " | ".join([name, str(max(len([x for x in v if x is not None]) for v in values))] + cells) + " |")
 print("| network | seeds | " + " | ".join(b + " bits" for b in bits) + " |\n|" + "---|" * (len(bits) + 2))
-for arm in ["spnas", "fpnas", "lpnas", "random", "spnas-fast"]:
+for arm in ["spnas", "fpnas", "lpnas", "random"]:
     values = [[value(arm, s, b) for s in seeds] for b in bits]
     if any(x is not None for v in values for x in v): row("median of 8 random" if arm == "random" else arm, values)
-for arm in ["random", "fpnas", "lpnas", "spnas-fast"]:
+for arm in ["random", "fpnas", "lpnas"]:
     values = [[value("spnas", s, b) - value(arm, s, b) for s in seeds if value("spnas", s, b) is not None and value(arm, s, b) is not None] for b in bits]
     if any(values): row("spnas - " + arm, values)
 PY
