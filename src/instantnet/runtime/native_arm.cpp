@@ -1,4 +1,5 @@
 // Sets of kernels for aarch64.
+#include "instantnet/runtime/code_sums.h"
 #include "instantnet/runtime/kernel.h"
 #include "instantnet/runtime/neon_kernels.h"
 
@@ -10,5 +11,7 @@ std::vector<const Kernels*> native_kernels() {
   sets.push_back(neon_kernels());
   return sets;
 }
+
+SumNested* native_sum_nested() { return nullptr; }
 
 }  // namespace instantnet::runtime
