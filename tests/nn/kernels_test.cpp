@@ -13,6 +13,7 @@
 
 #include "instantnet/core/rng.h"
 #include "instantnet/nn/fused_convolution.h"
+#include "instantnet/nn/fused_depthwise.h"
 #include "instantnet/nn/fused_kernels.h"
 #include "instantnet/nn/lanes.h"
 
@@ -556,6 +557,60 @@ TEST(Lanes, TheFirstLanesExceptionIsRethrown) {
     EXPECT_EQ(finished, 6) << threads << " threads";
   }
   EXPECT_THROW(run_lanes(3, 1, [](int64_t) { throw std::runtime_error("x"); }), std::runtime_error);
+}
+
+TEST(Depthwise, WeightGradientsAreThoseOfLoops) {
+  const uint64_t seed = 41;
+  Rng rng(seed);
+  for (int round = 0; round < 60; ++round) {
+    ConvolutionShape s;
+    s.images = static_cast<int64_t>(1 + rng.below(3));
+    s.in_channels = s.out_channels = s.groups = static_cast<int64_t>(2 + rng.below(80));
+    s.kernel = static_cast<int64_t>(3 + 2 * rng.below(3));
+    s.stride = static_cast<int64_t>(1 + rng.below(2));
+    s.dilation = static_cast<int64_t>(1 + rng.below(2));
+    s.padding = static_cast<int64_t>(rng.below(static_cast<uint64_t>(s.kernel)));
+    const int64_t reach = s.dilation * (s.kernel - 1) + 1;
+    s.in_height = std::max<int64_t>(1, reach - 2 * s.padding) + static_cast<int64_t>(rng.below(6));
+    s.in_width = std::max<int64_t>(1, reach - 2 * s.padding) + static_cast<int64_t>(rng.below(6));
+    s.out_height = (s.in_height + 2 * s.padding - reach) / s.stride + 1;
+    s.out_width = (s.in_width + 2 * s.padding - reach) / s.stride + 1;
+    ASSERT_TRUE(has_depthwise_gradient(s));
+    const int64_t c = s.in_channels;
+    const Numbers in = drawn(s.images * s.in_height * s.in_width * c, rng);
+    const Numbers gradient = drawn(s.images * s.out_height * s.out_width * c, rng);
+    Numbers ours(static_cast<size_t>(s.kernel * s.kernel * c));
+    depthwise_weight_gradient(s, in.data(), gradient.data(), ours.data());
+    for (int64_t r = 0; r < s.kernel; ++r)
+      for (int64_t t = 0; t < s.kernel; ++t)
+        for (int64_t channel = 0; channel < c; ++channel) {
+          double sum = 0;
+          for (int64_t n = 0; n < s.images; ++n)
+            for (int64_t y = 0; y < s.out_height; ++y)
+              for (int64_t x = 0; x < s.out_width; ++x) {
+                const int64_t row = y * s.stride + r * s.dilation - s.padding;
+                const int64_t column = x * s.stride + t * s.dilation - s.padding;
+                if (row < 0 || row >= s.in_height || column < 0 || column >= s.in_width) continue;
+                sum += static_cast<double>(in[static_cast<size_t>(
+                           ((n * s.in_height + row) * s.in_width + column) * c + channel)]) *
+                       gradient[static_cast<size_t>(((n * s.out_height + y) * s.out_width + x) * c +
+                                                    channel)];
+              }
+          ASSERT_NEAR(ours[static_cast<size_t>((r * s.kernel + t) * c + channel)], sum, 1e-3)
+              << "seed " << seed << " round " << round;
+        }
+  }
+}
+
+TEST(Shuffle, TransposesGroupsAndBack) {
+  const Numbers in = {0, 1, 2, 3, 4, 5}, ones(6, 1.0F), zeros(6, 0.0F);
+  Numbers out(6), back(6);
+  shuffle_rows(in.data(), out.data(), 1, 6, 2, {ones.data(), zeros.data(), -kInfinity, kInfinity});
+  EXPECT_EQ(out, (Numbers{0, 3, 1, 4, 2, 5}));
+  unshuffle_rows(out.data(), back.data(), false, 1, 6, 2);
+  EXPECT_EQ(back, in);
+  unshuffle_rows(out.data(), back.data(), true, 1, 6, 2);
+  EXPECT_EQ(back, (Numbers{0, 2, 4, 6, 8, 10}));
 }
 
 }  // namespace

@@ -50,14 +50,14 @@ View placed(int64_t& offset, Element element, int height, int width, int channel
 }
 
 template <class T>
-void fill(const View& view, std::byte* arena, int largest, int zero, Rng& rng) {
+void fill(const View& view, std::byte* arena, int largest, int zero, double share, Rng& rng) {
   for (int y = -view.halo; y < view.height + view.halo; ++y)
     for (int x = -view.halo; x < view.width + view.halo; ++x) {
       const bool inside = y >= 0 && y < view.height && x >= 0 && x < view.width;
       for (int64_t c = 0; c < (inside ? view.channels : view.pixel_stride); ++c)
-        view.pixel<T>(arena, y, x)[c] = static_cast<T>(!inside         ? zero
-                                                       : rng.flip(0.2) ? largest
-                                                                       : drawn(rng, 0, largest));
+        view.pixel<T>(arena, y, x)[c] = static_cast<T>(!inside           ? zero
+                                                       : rng.flip(share) ? largest
+                                                                         : drawn(rng, 0, largest));
     }
 }
 
@@ -105,6 +105,7 @@ struct Tables {
 struct Limits {
   int most_bits = 8;
   bool depthwise = false;
+  bool extreme = false;  // the largest codes, and channels whose weights are all the largest
 };
 
 /// One random layer with everything a call needs.
@@ -162,6 +163,8 @@ struct Case {
     const int top = (1 << source.master_bits) - 1;
     for (uint16_t& code : master)
       code = static_cast<uint16_t>(rng.flip(0.1) ? 0 : rng.flip(0.1) ? top : drawn(rng, 0, top));
+    for (size_t i = 0; limits.extreme && i < master.size(); ++i)
+      master[i] = static_cast<uint16_t>(i / problem.shape.taps() % 3 == 0 ? 0 : top);
     source.master = master.data();
   }
 
@@ -314,10 +317,10 @@ void expect_equal_to_loops(const Kernels& kernels, const Limits& limits, uint64_
     Bytes arena(static_cast<size_t>(one.arena_bytes), rng);
     if (one.problem.input.element() == Element::U8)
       fill<uint8_t>(one.input, arena.data(), one.problem.input.largest(), one.problem.input.zero,
-                    rng);
+                    limits.extreme ? 1 : 0.2, rng);
     else
       fill<uint16_t>(one.input, arena.data(), one.problem.input.largest(), one.problem.input.zero,
-                     rng);
+                     limits.extreme ? 1 : 0.2, rng);
     if (one.call.epilogue.has_addend)
       for (int y = 0; y < one.addend.height; ++y)
         for (int64_t at = 0; at < one.addend.row_stride; ++at)
@@ -342,7 +345,18 @@ TEST(NativeKernels, ConvolveWordsAsLoopsDo) {
 }
 
 TEST(NativeKernels, ConvolveEachChannelAsLoopsDo) {
-  for (const Kernels* kernels : kernel_sets()) expect_equal_to_loops(*kernels, {8, true}, 3, 800);
+  for (const Kernels* kernels : kernel_sets()) {
+    expect_equal_to_loops(*kernels, {8, true}, 3, 800);
+    expect_equal_to_loops(*kernels, {16, true}, 4, 800);
+  }
+}
+
+TEST(NativeKernels, AreExactWhereSumsAreLargest) {
+  for (const Kernels* kernels : kernel_sets())
+    for (const int bits : {4, 6, 8, 12, 16}) {
+      expect_equal_to_loops(*kernels, {bits, false, true}, 5, 150);
+      expect_equal_to_loops(*kernels, {bits, true, true}, 6, 100);
+    }
 }
 
 }  // namespace

@@ -33,7 +33,7 @@ void add_run(CLI::App& app);
 
 /// All verbs that need no torch.
 void add_torch_free_verbs(CLI::App& app);
-/// train, eval, freeze, import; without torch, verbs that say how to get them.
+/// search, train, eval, freeze, import; without torch, verbs that say how to get them.
 void add_torch_verbs(CLI::App& app);
 
 }  // namespace instantnet::cli

@@ -14,7 +14,10 @@ constexpr uint64_t kFactor = 0x9E3779B97F4A7C15;
 
 using Lanes = std::array<uint64_t, kLanes>;
 
-uint64_t step(uint64_t state, uint64_t word) { return std::rotl(state ^ word, 29) * kFactor; }
+uint64_t step(uint64_t state, uint64_t word) {
+  const uint64_t mixed = std::rotl(state ^ word, 29) * kFactor;
+  return mixed ^ mixed >> 32;  // or a word's highest bit would reach no other bit
+}
 
 uint64_t word_at(const char* from) {
   uint64_t word = 0;

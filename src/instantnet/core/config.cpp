@@ -391,6 +391,11 @@ Fields& Fields::add(std::string name, std::vector<std::string>& value, std::stri
   return *this;
 }
 
+Fields& Fields::add_all(const Fields& other) {
+  fields_.insert(fields_.end(), other.fields_.begin(), other.fields_.end());
+  return *this;
+}
+
 Fields& Fields::add_group(std::string name, Fields group, std::string help) {
   append(fields_, {std::move(name),
                    std::move(help),

@@ -71,6 +71,9 @@ class Fields {
   }
   Fields& add_group(std::string name, Fields group, std::string help);
 
+  /// The fields of `other` behind these.
+  Fields& add_all(const Fields& other);
+
   const std::vector<Field>& all() const { return fields_; }
 
  private:
@@ -92,8 +95,8 @@ void set_field(const Fields& fields, std::string_view assignment);
 /// The whole struct, every key, in declaration order: read_fields(f, to_tree(f)) changes nothing.
 Tree to_tree(const Fields& fields);
 
-/// Help: for each key a line "key = value", and below it its sentence, kind and range; wrapped to 80
-/// columns. `prefix` is put before each key.
+/// Help: for each key a line "key = value", and below it its sentence, kind and range; wrapped to
+/// 80 columns. `prefix` is put before each key.
 std::string explain(const Fields& fields, const std::string& prefix = {});
 
 }  // namespace instantnet

@@ -87,7 +87,7 @@ std::string Tree::given() const {
   while (shown < scalar.size() && (scalar[shown] & 0xC0) == 0x80) --shown;  // whole characters
   std::string text = scalar.substr(0, shown) + (shown < scalar.size() ? "..." : "");
   std::replace_if(
-      text.begin(), text.end(), [](char c) { return c >= 0 && c < ' '; }, ' ');
+      text.begin(), text.end(), [](char c) { return static_cast<unsigned char>(c) < ' '; }, ' ');
   if (is_typed(*this)) return text;
   return fmt::format("{}'{}'", Tree::of(scalar).quoted ? "the text " : "", text);
 }

@@ -344,6 +344,11 @@ const DataOptions& Source::options() const { return impl_->options; }
 
 const std::vector<int64_t>& Source::indices() const { return impl_->indices; }
 
+std::shared_ptr<Source> Source::part(std::vector<int64_t> chosen) const {
+  if (chosen.empty()) bug("a part of a source without images");
+  return std::make_shared<Source>(impl_->dataset, std::move(chosen), impl_->options);
+}
+
 void Source::for_each(const Order& order, int64_t first_batch,
                       const std::function<bool(Batch&)>& take) const {
   const int64_t end = batches(order);

@@ -81,6 +81,8 @@ class Source {
   const DataOptions& options() const;
   /// Indices into the data set, ascending unless given otherwise.
   const std::vector<int64_t>& indices() const;
+  /// Some of its images, prepared the same; `chosen` are indices into the data set.
+  std::shared_ptr<Source> part(std::vector<int64_t> chosen) const;
 
   /// Prepares the batches of an epoch from `first_batch` on, in order, on `options.threads` threads
   /// that stay at most 2 * threads batches ahead, and hands each to `take` on the calling thread;

@@ -6,53 +6,21 @@
 #include <vector>
 
 #include "instantnet/core/error.h"
-#include "instantnet/net/builder.h"
 #include "instantnet/net/families.h"
+#include "instantnet/net/search_space.h"
 #include "instantnet/net/zoo.h"
 
 namespace instantnet {
 namespace {
 
-/// kK_eE[_gG] as numbers.
-struct Cell {
-  const char* name;
-  int64_t kernel, expansion, groups;
-};
-
-constexpr Cell kCells[] = {{"k3_e1", 3, 1, 1}, {"k3_e1_g2", 3, 1, 2}, {"k3_e3", 3, 3, 1},
-                           {"k3_e6", 3, 6, 1}, {"k5_e1", 5, 1, 1},    {"k5_e1_g2", 5, 1, 2},
-                           {"k5_e3", 5, 3, 1}, {"k5_e6", 5, 6, 1}};
-
-/// The cell's place in the network.
-struct Place {
-  std::string prefix;  // "cells.3."
-  int64_t in_channels = 0, out_channels = 0, stride = 1;
-
-  bool keeps_shape() const { return stride == 1 && in_channels == out_channels; }
-};
-
-void add_skip(NetworkBuilder& net, const Place& place) {
-  if (place.keeps_shape()) return;
-  net.conv(place.prefix + "skip", {place.out_channels, 1, place.stride}, Activation::Relu);
-}
-
-void add_block(NetworkBuilder& net, const Place& place, const Cell& cell) {
-  const std::string cell_input = net.here();
-  const int64_t wide = place.in_channels * cell.expansion;
-  net.conv(place.prefix + "conv1", {wide, 1, 1, cell.groups}, Activation::Relu);
-  if (cell.groups > 1) net.shuffle(place.prefix + "shuffle", cell.groups);
-  net.conv(place.prefix + "conv2", {wide, cell.kernel, place.stride, wide}, Activation::Relu);
-  net.conv(place.prefix + "conv3", {place.out_channels, 1, 1, cell.groups}, Activation::None);
-  if (place.keeps_shape()) net.add(place.prefix + "add", cell_input, Activation::None);
-}
-
-void add_cell(NetworkBuilder& net, const Place& place, const std::string& op) {
-  if (op == "skip") return add_skip(net, place);
-  for (const Cell& cell : kCells)
-    if (op == cell.name) return add_block(net, place, cell);
-  fail("search space", fmt::format("unknown operator '{}' in {}{}", op,
-                                   place.prefix.substr(0, place.prefix.size() - 1),
-                                   suggestion(op, space_operators())));
+/// Position of the operator of cell `cell`.
+size_t operator_index(const std::string& op, size_t cell) {
+  const std::vector<std::string>& known = space_operators();
+  const auto found = std::find(known.begin(), known.end(), op);
+  if (found == known.end())
+    fail("search space",
+         fmt::format("unknown operator '{}' in cells.{}{}", op, cell, suggestion(op, known)));
+  return static_cast<size_t>(found - known.begin());
 }
 
 /// Number of cells. Error when the lists of stages differ in length or hold numbers that make no
@@ -83,13 +51,18 @@ std::vector<std::string> one_each(const std::vector<std::string>& operators, siz
                                    operators.size(), cells, cells));
 }
 
-ZooOptions size_of(const SpaceOptions& options) {
-  ZooOptions size;
-  size.classes = options.classes;
-  size.channels = options.input_channels;
-  size.height = options.height;
-  size.width = options.width;
-  return size;
+SearchSpace space_of_options(const SpaceOptions& options) {
+  SearchSpace space;
+  space.cells = options.layers_per_stage;
+  space.channels = options.channels;
+  space.strides = options.strides;
+  space.operators = space_operators();
+  space.stem_channels = options.stem_channels;
+  space.header_channels = options.header_channels;
+  space.first_bits = options.first_bits;
+  space.header_bits = options.header_bits;
+  space.last_bits = options.last_bits;
+  return space;
 }
 
 /// "space:k3_e3" when all cells are alike, "space" otherwise.
@@ -102,33 +75,17 @@ std::string space_name(const std::vector<std::string>& operators) {
 }  // namespace
 
 const std::vector<std::string>& space_operators() {
-  static const std::vector<std::string> names = [] {
-    std::vector<std::string> result;
-    for (const Cell& cell : kCells) result.emplace_back(cell.name);
-    result.emplace_back("skip");
-    return result;
-  }();
+  static const std::vector<std::string> names = SearchSpace{}.operators;
   return names;
 }
 
 NetworkSpec space_network(const std::vector<std::string>& operators, const SpaceOptions& options) {
   const std::vector<std::string> chosen = one_each(operators, count_cells(options));
-  NetworkBuilder net(space_name(chosen), size_of(options));
-  net.conv("stem", {options.stem_channels, 3}, Activation::Relu, options.first_bits);
-  int64_t channels = options.stem_channels;
-  size_t cell = 0;
-  for (size_t stage = 0; stage < options.layers_per_stage.size(); ++stage) {
-    for (int64_t i = 0; i < options.layers_per_stage[stage]; ++i, ++cell) {
-      const int64_t stride = i == 0 ? options.strides[stage] : 1;
-      add_cell(net, {fmt::format("cells.{}.", cell), channels, options.channels[stage], stride},
-               chosen[cell]);
-      channels = options.channels[stage];
-    }
-  }
-  net.conv("header", {options.header_channels}, Activation::Relu, options.header_bits);
-  net.plain("pool", Op::GlobalAvgPool);
-  net.linear("fc", options.classes, options.last_bits);
-  return net.done();
+  Architecture architecture;
+  for (size_t cell = 0; cell < chosen.size(); ++cell)
+    architecture.push_back(operator_index(chosen[cell], cell));
+  const SpaceImage image{options.input_channels, options.height, options.width, options.classes};
+  return network_of(space_of_options(options), image, architecture, space_name(chosen));
 }
 
 NetworkSpec space_of(const std::string& op, const ZooOptions& options) {

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "instantnet/net/precision.h"
+#include "instantnet/nn/gates.h"
 #include "instantnet/nn/model.h"
 
 namespace instantnet::nn {
@@ -43,6 +44,15 @@ class Executor {
   virtual void backward(const at::Tensor& logits_gradient) = 0;
   /// Completes the gradients of the minibatch. Call before every optimiser step.
   virtual void finish() = 0;
+
+  /// From the next forward pass on, the named Add nodes weigh their inputs; the others sum. What only gates of 0 lead to
+  /// is not computed, gets no gradient and keeps its statistics. No gates: everything is computed. Error as GateSet::set.
+  virtual void set_gates(const Gates& gates) = 0;
+  /// d loss / d gate, summed over the backward passes since set_gates; 0 where the gate is 0.
+  virtual Gates gate_gradients() const = 0;
+
+  /// false: backward passes give gradients to gates alone, which is less work.
+  virtual void learn_weights(bool learn) = 0;
 
   /// Momentum of running statistics in Mode::Calibrate (share of the new batch).
   virtual void calibration_momentum(double momentum) = 0;

@@ -9,7 +9,7 @@
 namespace instantnet::nn {
 
 FusedExecutor::FusedExecutor(SwitchableModel& model, int threads)
-    : model_(model), threads_(threads) {
+    : model_(model), threads_(threads), gates_(model.spec()) {
   const NetworkSpec& spec = model.spec();
   std::map<std::string, int> index_of = {{"input", -1}};
   values_.resize(spec.nodes.size());
@@ -57,6 +57,7 @@ at::Tensor FusedExecutor::forward(const std::vector<Precision>& precisions, Mode
   mode_ = mode;
   const bool reuse = prefix_valid_ && prefix_mode_ == mode;
   for (int i = 0; i < node_count(); ++i) {
+    if (!gates_.alive(static_cast<size_t>(i))) continue;
     Value& value = value_at(i);
     if (!value.varies && reuse) {
       if (is_layer(node(i)) && mode != Mode::Eval) update_running(runs_.at(i));
@@ -69,6 +70,8 @@ at::Tensor FusedExecutor::forward(const std::vector<Precision>& precisions, Mode
       forward_add(i);
     } else if (node(i).op == Op::GlobalAvgPool) {
       forward_average(i);
+    } else if (node(i).op == Op::ChannelShuffle) {
+      forward_shuffle(i);
     } else {
       forward_other(i);
     }
@@ -95,9 +98,25 @@ void FusedExecutor::backward(const at::Tensor& logits_gradient) {
 void FusedExecutor::finish() {
   const at::NoGradGuard no_gradient;
   const SingleThreaded single;
-  for (int i = node_count() - 1; i >= 0; --i)
+  for (int i = node_count() - 1; i >= 0 && learn_weights_; --i)
     if (!value_at(i).varies && value_at(i).has_gradient) backward_node(i);
   for (Value& value : values_) drop_gradient(value);
+}
+
+void FusedExecutor::set_gates(const Gates& gates) {
+  gates_.set(gates);
+  prefix_valid_ = false;
+  for (int i = 0; i < node_count(); ++i) {
+    if (gates_.alive(static_cast<size_t>(i))) continue;
+    Value& value = value_at(i);
+    drop_gradient(value);
+    pool_.give(value.stored);
+    graphs_.erase(i);
+    const auto run = runs_.find(i);
+    if (run == runs_.end()) continue;
+    pool_.give(run->second.raw);
+    run->second.weight = at::Tensor();
+  }
 }
 
 bool FusedExecutor::can_stay_pending(int i) const {
@@ -107,7 +126,8 @@ bool FusedExecutor::can_stay_pending(int i) const {
   // What several bit-widths share collects gradients from all of them.
   if (!value.varies && values_[static_cast<size_t>(consumer)].varies) return false;
   const Op op = node(consumer).op;
-  return op == Op::Conv || op == Op::Linear || op == Op::Add || op == Op::GlobalAvgPool;
+  return op == Op::Conv || op == Op::Linear || op == Op::Add || op == Op::GlobalAvgPool ||
+         op == Op::ChannelShuffle;
 }
 
 void FusedExecutor::set_identity(Value& value, int64_t channels) {
@@ -132,6 +152,7 @@ void FusedExecutor::drop_gradient(Value& value) {
   else
     pool_.give(value.gradient);
   value.borrows_gradient = value.has_gradient = false;
+  value.gradient_factor = 1;
 }
 
 std::unique_ptr<Executor> make_fused_executor(SwitchableModel& model, int threads,

@@ -37,6 +37,8 @@ void FusedExecutor::backward_node(int i) {
     backward_add(i);
   } else if (node(i).op == Op::GlobalAvgPool) {
     backward_average(i);
+  } else if (node(i).op == Op::ChannelShuffle) {
+    backward_shuffle(i);
   } else {
     backward_other(i);
   }
@@ -71,7 +73,7 @@ std::optional<NormBackward> FusedExecutor::backward_affine(LayerRun& run, const 
                                                            const Value& out) {
   const ChannelSums& sums = out.gradient_sums;
   if (run.norm < 0) {
-    if (layer.bias.defined()) add_gradient(layer.bias, tensor_of(sums.sum));
+    if (layer.bias.defined() && learn_weights_) add_gradient(layer.bias, tensor_of(sums.sum));
     return std::nullopt;
   }
   const Norm& norm = layer.norms[static_cast<size_t>(run.norm)];
@@ -87,10 +89,11 @@ std::optional<NormBackward> FusedExecutor::backward_affine(LayerRun& run, const 
     const double inverse = run.inverse_deviation[c];
     const double scale = static_cast<double>(floats(norm.scale)[c]) * inverse;
     scale_gradient[c] = sums.square[c] * inverse;
-    back.a[c] = static_cast<float>(scale);
+    back.a[c] = static_cast<float>(scale * static_cast<double>(out.gradient_factor));
     back.b[c] = static_cast<float>(-scale * inverse * scale_gradient[c] / count);
     back.c[c] = static_cast<float>(-scale * sums.sum[c] / count);
   }
+  if (!learn_weights_) return back;
   add_gradient(norm.scale, tensor_of(scale_gradient));
   add_gradient(norm.shift, tensor_of(sums.sum));
   return back;
@@ -126,15 +129,17 @@ void FusedExecutor::backward_layer(int i) {
   reduce_materialised(i, run, out);
   const std::optional<NormBackward> norm = backward_affine(run, layer, out);
   ChunkPlan& plan = plan_of(i);
+  float* packed = nullptr;
   if (in.wants_gradient) {
-    pack(run.packed_backward, plan.convolution->backward_weight_floats());
-    plan.convolution->pack_backward(floats(run.weight), floats(run.packed_backward));
+    packed = aligned(packed_, plan.convolution->backward_weight_floats());
+    plan.convolution->pack_backward(floats(run.weight), packed);
   }
   const bool add = in.wants_gradient && open_gradient(in);
   if (results_.size() < static_cast<size_t>(plan.lanes))
     results_.resize(static_cast<size_t>(plan.lanes));
   const std::span<LaneResult> results(results_.data(), static_cast<size_t>(plan.lanes));
-  const RangeRule rule = in.wants_gradient ? range_rule(run, layer) : RangeRule::None;
+  const RangeRule rule =
+      in.wants_gradient && learn_weights_ ? range_rule(run, layer) : RangeRule::None;
   const float* pivot = in.pending ? pivot_of(from) : nullptr;
   run_lanes(plan.lanes, threads_, [&](int64_t lane) {
     const Span span = lane_span(plan.chunks, plan.lanes, lane);
@@ -142,16 +147,16 @@ void FusedExecutor::backward_layer(int i) {
     result.sums.reset(in.shape.channels);
     result.range = 0;
     for (int64_t chunk = span.first; chunk < span.last; ++chunk)
-      backward_chunk(run, plan, in, out, norm ? &*norm : nullptr, chunk, rule, pivot, add,
+      backward_chunk(run, plan, in, out, norm ? &*norm : nullptr, packed, chunk, rule, pivot, add,
                      chunk == span.first, result);
   });
   collect(run, layer, plan, in, rule, results);
 }
 
 void FusedExecutor::backward_chunk(const LayerRun& run, const ChunkPlan& plan, const Value& in,
-                                   const Value& out, const NormBackward* norm, int64_t chunk,
-                                   RangeRule rule, const float* pivot, bool add, bool first,
-                                   LaneResult& result) const {
+                                   const Value& out, const NormBackward* norm, const float* packed,
+                                   int64_t chunk, RangeRule rule, const float* pivot, bool add,
+                                   bool first, LaneResult& result) const {
   thread_local std::vector<float> out_room, in_room, gradient_room, weight_room;
   const int64_t out_rows = plan.images * out.rows(), out_size = out_rows * out.shape.channels;
   const int64_t in_rows = plan.images * in.rows(), in_size = in_rows * in.shape.channels;
@@ -163,32 +168,31 @@ void FusedExecutor::backward_chunk(const LayerRun& run, const ChunkPlan& plan, c
     gradient = aligned(out_room, out_size);
   }
   const FusedConvolution& convolution = *plan.convolution;
-  const float* input = input_chunk(run, in, chunk, plan.images, in_room);
-  const int64_t weights = convolution.gradient_floats();
-  if (first) {
-    convolution.backward_weight(input, gradient, aligned(result.weight, weights));
-  } else {
-    convolution.backward_weight(input, gradient, aligned(weight_room, weights));
-    add_into(aligned(result.weight, weights), aligned(weight_room, weights), weights);
+  if (learn_weights_) {
+    const float* input = input_chunk(run, in, chunk, plan.images, in_room);
+    const int64_t weights = convolution.gradient_floats();
+    if (first) {
+      convolution.backward_weight(input, gradient, aligned(result.weight, weights));
+    } else {
+      convolution.backward_weight(input, gradient, aligned(weight_room, weights));
+      add_into(aligned(result.weight, weights), aligned(weight_room, weights), weights);
+    }
   }
   if (!in.wants_gradient) return;
   float* input_gradient = aligned(gradient_room, in_size);
-  convolution.backward_data(gradient, floats(run.packed_backward), input_gradient);
+  convolution.backward_data(gradient, packed, input_gradient);
   const BackwardRows what{floats(in.stored) + chunk * in_size, input_gradient,
                           floats(in.gradient) + chunk * in_size, add, pivot};
   backward_rows(what, in_rows, in.shape.channels, in.affine, run.has_grid ? &run.grid : nullptr,
                 rule, &result.range, in.pending ? &result.sums : nullptr);
 }
 
-void FusedExecutor::collect(LayerRun& run, Layer& layer, const ChunkPlan& plan, Value& in,
-                            RangeRule rule, std::span<LaneResult> results) {
+void FusedExecutor::collect_weights(LayerRun& run, Layer& layer, const ChunkPlan& plan,
+                                    std::span<LaneResult> results) {
   const int64_t weights = plan.convolution->gradient_floats();
   float* total = aligned(results[0].weight, weights);
-  for (size_t lane = 1; lane < results.size(); ++lane) {
+  for (size_t lane = 1; lane < results.size(); ++lane)
     add_into(total, aligned(results[lane].weight, weights), weights);
-    results[0].sums.add(results[lane].sums);
-    results[0].range += results[lane].range;
-  }
   at::Tensor gradient = at::empty_like(run.weight);
   plan.convolution->unpack_gradient(total, floats(gradient));
   if (run.graph_weight.defined()) {
@@ -196,6 +200,15 @@ void FusedExecutor::collect(LayerRun& run, Layer& layer, const ChunkPlan& plan, 
   } else {
     add_gradient(layer.weight, gradient);
   }
+}
+
+void FusedExecutor::collect(LayerRun& run, Layer& layer, const ChunkPlan& plan, Value& in,
+                            RangeRule rule, std::span<LaneResult> results) {
+  for (size_t lane = 1; lane < results.size(); ++lane) {
+    results[0].sums.add(results[lane].sums);
+    results[0].range += results[lane].range;
+  }
+  if (learn_weights_) collect_weights(run, layer, plan, results);
   if (in.pending) in.gradient_sums = std::move(results[0].sums);
   if (rule != RangeRule::None) {
     const int bits = run.precision.activation;
@@ -221,6 +234,8 @@ void FusedExecutor::backward_add(int i) {
       mask_rows(floats(out.gradient) + offset, floats(out.stored) + offset, rows,
                 out.shape.channels, least_of(node(i).activation), most_of(node(i).activation));
     });
+  if (const std::vector<float>* gates = gates_.of(static_cast<size_t>(i)))
+    return backward_gated_add(i, *gates);
   const std::vector<int>& inputs = inputs_[static_cast<size_t>(i)];
   const bool twice = std::set<int>(inputs.begin(), inputs.end()).size() != inputs.size();
   for (const int from : inputs) {
@@ -258,6 +273,71 @@ void FusedExecutor::backward_add_pending(int from, Value& in, const Value& out) 
       });
 }
 
+void FusedExecutor::backward_gated_add(int i, const std::vector<float>& gates) {
+  const Value& out = value_at(i);
+  for (size_t k = 0; k < gates.size(); ++k) {
+    if (!(gates[k] > 0)) continue;
+    const int from = inputs_[static_cast<size_t>(i)][k];
+    Value& in = value_at(from);
+    if (!in.wants_gradient) continue;
+    gates_.add_gradient(static_cast<size_t>(i), k,
+                        in.pending ? backward_gated_pending(from, in, out, gates[k])
+                                   : backward_gated_value(in, out, gates[k]));
+  }
+}
+
+double FusedExecutor::backward_gated_pending(int from, Value& in, const Value& out, float gate) {
+  const bool clamps = in.affine.least > -kInfinity || in.affine.most < kInfinity;
+  const bool shares = !clamps && runs_.at(from).norm >= 0;
+  if (shares) {
+    in.gradient = out.gradient;
+    in.has_gradient = in.borrows_gradient = true;
+  } else {
+    open_gradient(in);
+  }
+  const int64_t lanes = std::min(batch_, kMostLanes);
+  const float* pivot = pivot_of(from);
+  in.gradient_sums =
+      sums_over_lanes(lanes, in.shape.channels, [&](int64_t lane, ChannelSums& sums) {
+        const Span span = lane_span(batch_, lanes, lane);
+        const int64_t offset = span.first * in.rows() * in.shape.channels;
+        reduce_rows(floats(out.gradient) + offset, floats(in.stored) + offset, pivot,
+                    shares ? nullptr : floats(in.gradient) + offset,
+                    (span.last - span.first) * in.rows(), in.shape.channels, in.affine, sums);
+      });
+  // <g, y> of y = scale * x + shift, where it is not clamped.
+  double dot = 0;
+  for (size_t c = 0; c < in.gradient_sums.sum.size(); ++c) {
+    const auto scale = static_cast<double>(in.scale[c]), shift = static_cast<double>(in.shift[c]);
+    double& sum = in.gradient_sums.sum[c];
+    double& square = in.gradient_sums.square[c];
+    dot += scale * square + (scale * static_cast<double>(pivot[c]) + shift) * sum;
+    sum *= static_cast<double>(gate);
+    square *= static_cast<double>(gate);
+  }
+  in.gradient_factor = gate;
+  if (runs_.at(from).norm >= 0) return dot;
+  in.gradient.mul_(gate);
+  in.gradient_factor = 1;
+  return dot;
+}
+
+double FusedExecutor::backward_gated_value(Value& in, const Value& out, float gate) {
+  const bool add = open_gradient(in);
+  const int64_t lanes = std::min(batch_, kMostLanes);
+  std::vector<double> dots(static_cast<size_t>(lanes));
+  run_lanes(lanes, threads_, [&](int64_t lane) {
+    const Span span = lane_span(batch_, lanes, lane);
+    const int64_t size = in.rows() * in.shape.channels, offset = span.first * size;
+    dots[static_cast<size_t>(lane)] =
+        scaled_into(floats(in.gradient) + offset, floats(out.gradient) + offset, gate, add,
+                    floats(in.stored) + offset, (span.last - span.first) * size);
+  });
+  double dot = 0;
+  for (const double one : dots) dot += one;
+  return dot;
+}
+
 void FusedExecutor::backward_average(int i) {
   const int from = inputs_[static_cast<size_t>(i)][0];
   Value& in = value_at(from);
@@ -280,6 +360,26 @@ void FusedExecutor::backward_average(int i) {
                         sums);
         }
       });
+}
+
+void FusedExecutor::backward_shuffle(int i) {
+  const int from = inputs_[static_cast<size_t>(i)][0];
+  Value& in = value_at(from);
+  const Value& out = value_at(i);
+  if (!in.wants_gradient) return;
+  const bool add = open_gradient(in);
+  const int64_t lanes = std::min(batch_, kMostLanes), channels = in.shape.channels;
+  const float* pivot = in.pending ? pivot_of(from) : nullptr;
+  in.gradient_sums = sums_over_lanes(lanes, channels, [&](int64_t lane, ChannelSums& sums) {
+    const Span span = lane_span(batch_, lanes, lane);
+    const int64_t rows = (span.last - span.first) * in.rows();
+    const int64_t offset = span.first * in.rows() * channels;
+    float* target = floats(in.gradient) + offset;
+    unshuffle_rows(floats(out.gradient) + offset, target, add, rows, channels, node(i).groups);
+    if (in.pending)
+      reduce_rows(target, floats(in.stored) + offset, pivot, target, rows, channels, in.affine,
+                  sums);
+  });
 }
 
 void FusedExecutor::backward_other(int i) {

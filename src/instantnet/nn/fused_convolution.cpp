@@ -2,7 +2,10 @@
 
 #include <dnnl.hpp>
 #include <memory>
+#include <string_view>
 #include <vector>
+
+#include "instantnet/nn/fused_depthwise.h"
 
 namespace instantnet::nn {
 
@@ -56,6 +59,8 @@ void reorder(const memory::desc& from, const float* in, const memory::desc& to, 
 }  // namespace
 
 struct FusedConvolution::Impl {
+  ConvolutionShape shape;
+  bool own_gradient = false;  // by depthwise_weight_gradient
   memory::desc in, out, plain_weight;
   dnnl::convolution_forward::primitive_desc forward_desc;
   dnnl::convolution_backward_data::primitive_desc data_desc;
@@ -65,7 +70,8 @@ struct FusedConvolution::Impl {
   dnnl::convolution_backward_weights weight;
 
   explicit Impl(const ConvolutionShape& s)
-      : in(Dims{s.images, s.in_channels, s.in_height, s.in_width}, kFloat,
+      : shape(s),
+        in(Dims{s.images, s.in_channels, s.in_height, s.in_width}, kFloat,
            memory::format_tag::nhwc),
         out(Dims{s.images, s.out_channels, s.out_height, s.out_width}, kFloat,
             memory::format_tag::nhwc),
@@ -93,6 +99,8 @@ struct FusedConvolution::Impl {
     forward = dnnl::convolution_forward(forward_desc);
     data = dnnl::convolution_backward_data(data_desc);
     weight = dnnl::convolution_backward_weights(weight_desc);
+    const std::string_view chosen = weight_desc.impl_info_str();
+    own_gradient = has_depthwise_gradient(s) && chosen.find("dw") == std::string_view::npos;
   }
 };
 
@@ -107,6 +115,8 @@ int64_t FusedConvolution::backward_weight_floats() const {
   return floats(impl_->data_desc.weights_desc());
 }
 int64_t FusedConvolution::gradient_floats() const {
+  if (impl_->own_gradient)
+    return impl_->shape.kernel * impl_->shape.kernel * impl_->shape.in_channels;
   return floats(impl_->weight_desc.diff_weights_desc());
 }
 
@@ -119,6 +129,13 @@ void FusedConvolution::pack_backward(const float* weight, float* packed) const {
 }
 
 void FusedConvolution::unpack_gradient(const float* packed, float* gradient) const {
+  if (impl_->own_gradient) {
+    const int64_t channels = impl_->shape.in_channels,
+                  taps = impl_->shape.kernel * impl_->shape.kernel;
+    for (int64_t c = 0; c < channels; ++c)
+      for (int64_t t = 0; t < taps; ++t) gradient[c * taps + t] = packed[t * channels + c];
+    return;
+  }
   reorder(impl_->weight_desc.diff_weights_desc(), packed, impl_->plain_weight, gradient);
 }
 
@@ -143,6 +160,8 @@ void FusedConvolution::backward_data(const float* out_gradient, const float* pac
 
 void FusedConvolution::backward_weight(const float* in, const float* out_gradient,
                                        float* packed_gradient) const {
+  if (impl_->own_gradient)
+    return depthwise_weight_gradient(impl_->shape, in, out_gradient, packed_gradient);
   impl_->weight.execute(
       stream(),
       {{DNNL_ARG_DIFF_DST, at(impl_->out, out_gradient)},

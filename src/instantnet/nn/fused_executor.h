@@ -58,7 +58,8 @@ struct Value {
   at::Tensor gradient;                  // pending: of y, masked; else of the activation
   bool has_gradient = false;
   bool borrows_gradient = false;  // `gradient` belongs to the Add behind
-  ChannelSums gradient_sums;      // pending: sum of g and of g * (stored - pivot)
+  float gradient_factor = 1;      // pending: what `gradient` is still to be multiplied by
+  ChannelSums gradient_sums;      // pending: sum of g and of g * (stored - pivot), with the factor
 
   int64_t rows() const { return shape.height * shape.width; }
 };
@@ -78,7 +79,6 @@ struct LayerRun {
   bool has_grid = false;
   GridRows grid;
   std::vector<float> grid_low, grid_division, grid_inverse, grid_step, grid_zero;
-  at::Tensor packed_forward, packed_backward;
   std::vector<float> scale, shift;  // of the raw output
   Affine affine;
   bool is_identity = false;  // neither batch norm, bias nor activation
@@ -103,6 +103,9 @@ class FusedExecutor : public Executor {
   at::Tensor forward(const std::vector<Precision>& precisions, Mode mode) override;
   void backward(const at::Tensor& logits_gradient) override;
   void finish() override;
+  void set_gates(const Gates& gates) override;
+  void learn_weights(bool learn) override { learn_weights_ = learn; }
+  Gates gate_gradients() const override { return gates_.gradients(); }
   void calibration_momentum(double momentum) override { calibration_momentum_ = momentum; }
   void noise_seed(uint64_t seed) override { noise_seed_ = seed; }
 
@@ -151,7 +154,6 @@ class FusedExecutor : public Executor {
   InputFacts facts_of(Value& in, const Layer& layer, BatchFacts needed);
   void prepare_grid(LayerRun& run, Layer& layer, Value& in);
   void prepare_weight(LayerRun& run, Layer& layer);
-  void pack(at::Tensor& packed, int64_t count);
   bool needs_prologue(const LayerRun& run, const Value& in) const;
   /// The layer's input for a chunk: quantized into `scratch`, or where it lies.
   const float* input_chunk(const LayerRun& run, const Value& in, int64_t chunk, int64_t images,
@@ -165,7 +167,9 @@ class FusedExecutor : public Executor {
   /// stays for the backward pass.
   void materialise(LayerRun& run, Value& out);
   void forward_add(int i);
+  void forward_gated_add(int i, const std::vector<float>& gates);
   void forward_average(int i);
+  void forward_shuffle(int i);
   void forward_other(int i);
 
   // backward: fused_backward.cpp
@@ -189,8 +193,10 @@ class FusedExecutor : public Executor {
   RangeRule range_rule(const LayerRun& run, const Layer& layer);
   void backward_layer(int i);
   void backward_chunk(const LayerRun& run, const ChunkPlan& plan, const Value& in, const Value& out,
-                      const NormBackward* norm, int64_t chunk, RangeRule rule, const float* pivot,
-                      bool add, bool first, LaneResult& result) const;
+                      const NormBackward* norm, const float* packed, int64_t chunk, RangeRule rule,
+                      const float* pivot, bool add, bool first, LaneResult& result) const;
+  void collect_weights(LayerRun& run, Layer& layer, const ChunkPlan& plan,
+                       std::span<LaneResult> results);
   /// Lanes' sums, in their order, into gradients.
   void collect(LayerRun& run, Layer& layer, const ChunkPlan& plan, Value& in, RangeRule rule,
                std::span<LaneResult> results);
@@ -199,7 +205,14 @@ class FusedExecutor : public Executor {
   bool may_borrow(int add, int from);
   void backward_add(int i);
   void backward_add_pending(int from, Value& in, const Value& out);
+  /// The same with gates. A raw input without clamp and behind a batch norm shares the Add's
+  /// gradient, whatever else does: its gate goes into its batch norm's factors.
+  void backward_gated_add(int i, const std::vector<float>& gates);
+  /// These two give a gradient to an input and return that of its gate.
+  double backward_gated_pending(int from, Value& in, const Value& out, float gate);
+  double backward_gated_value(Value& in, const Value& out, float gate);
   void backward_average(int i);
+  void backward_shuffle(int i);
   void backward_other(int i);
 
   SwitchableModel& model_;
@@ -216,6 +229,9 @@ class FusedExecutor : public Executor {
   std::map<std::pair<int, int64_t>, ChunkPlan> plans_;  // by node and minibatch size
   std::map<int, std::pair<at::Tensor, at::Tensor>>
       graphs_;  // by node: input and result of a tensor operation
+  GateSet gates_;
+  bool learn_weights_ = true;
+  std::vector<float> packed_;  // weights of the layer in work, in the convolution's order
   std::vector<float> zeros_;
   std::vector<LaneResult> results_;  // kept for their room
   Pool pool_;

@@ -147,10 +147,6 @@ void FusedExecutor::prepare_weight(LayerRun& run, Layer& layer) {
     run.weight = run.weight.contiguous();
 }
 
-void FusedExecutor::pack(at::Tensor& packed, int64_t count) {
-  if (!packed.defined() || packed.numel() != count) packed = at::empty({count}, at::kFloat);
-}
-
 bool FusedExecutor::needs_prologue(const LayerRun& run, const Value& in) const {
   return run.has_grid || in.pending;
 }
@@ -175,8 +171,8 @@ void FusedExecutor::forward_layer(int i, Precision asked) {
   prepare_grid(run, layer, in);
   prepare_weight(run, layer);
   ChunkPlan& plan = plan_of(i);
-  pack(run.packed_forward, plan.convolution->forward_weight_floats());
-  plan.convolution->pack_forward(floats(run.weight), floats(run.packed_forward));
+  float* packed = aligned(packed_, plan.convolution->forward_weight_floats());
+  plan.convolution->pack_forward(floats(run.weight), packed);
   renew(out);
   const bool observe = run.norm >= 0 && mode_ != Mode::Eval;
   if (run.norm >= 0) run.pivot = floats(layer.norms[static_cast<size_t>(run.norm)].mean);
@@ -187,8 +183,7 @@ void FusedExecutor::forward_layer(int i, Precision asked) {
         const Span span = lane_span(plan.chunks, plan.lanes, lane);
         for (int64_t chunk = span.first; chunk < span.last; ++chunk) {
           float* raw = floats(out.stored) + chunk * out_rows * out.shape.channels;
-          plan.convolution->forward(input_chunk(run, in, chunk, plan.images, scratch),
-                                    floats(run.packed_forward), raw);
+          plan.convolution->forward(input_chunk(run, in, chunk, plan.images, scratch), packed, raw);
           if (observe) observe_rows(raw, run.pivot, out_rows, out.shape.channels, sums);
         }
       });
@@ -271,6 +266,8 @@ void FusedExecutor::materialise(LayerRun& run, Value& out) {
 }
 
 void FusedExecutor::forward_add(int i) {
+  if (const std::vector<float>* gates = gates_.of(static_cast<size_t>(i)))
+    return forward_gated_add(i, *gates);
   Value& out = value_at(i);
   renew(out);
   over_images(out, [&](int64_t offset, int64_t rows) {
@@ -284,6 +281,35 @@ void FusedExecutor::forward_add(int i) {
   });
 }
 
+void FusedExecutor::forward_gated_add(int i, const std::vector<float>& gates) {
+  Value& out = value_at(i);
+  renew(out);
+  struct Input {
+    const float* data;
+    std::vector<float> scale, shift;
+    float least, most;
+  };
+  std::vector<Input> inputs;
+  for (size_t k = 0; k < gates.size(); ++k) {
+    const float gate = gates[k];
+    if (!(gate > 0)) continue;
+    const Value& in = value_at(inputs_[static_cast<size_t>(i)][k]);
+    Input input{floats(in.stored), in.scale, in.shift, gate * in.affine.least,
+                gate * in.affine.most};
+    for (float& one : input.scale) one *= gate;
+    for (float& one : input.shift) one *= gate;
+    inputs.push_back(std::move(input));
+  }
+  over_images(out, [&](int64_t offset, int64_t rows) {
+    std::vector<AddInput> parts;
+    for (const Input& input : inputs)
+      parts.push_back(
+          {input.data + offset, {input.scale.data(), input.shift.data(), input.least, input.most}});
+    add_rows(parts, floats(out.stored) + offset, rows, out.shape.channels,
+             least_of(node(i).activation), most_of(node(i).activation));
+  });
+}
+
 void FusedExecutor::forward_average(int i) {
   Value& in = value_at(inputs_[static_cast<size_t>(i)][0]);
   Value& out = value_at(i);
@@ -292,6 +318,16 @@ void FusedExecutor::forward_average(int i) {
     average_rows(floats(in.stored) + n * in.rows() * in.shape.channels,
                  floats(out.stored) + n * out.shape.channels, in.rows(), in.shape.channels,
                  in.affine);
+}
+
+void FusedExecutor::forward_shuffle(int i) {
+  const Value& in = value_at(inputs_[static_cast<size_t>(i)][0]);
+  Value& out = value_at(i);
+  renew(out);
+  over_images(out, [&](int64_t offset, int64_t rows) {
+    shuffle_rows(floats(in.stored) + offset, floats(out.stored) + offset, rows, out.shape.channels,
+                 node(i).groups, in.affine);
+  });
 }
 
 void FusedExecutor::forward_other(int i) {

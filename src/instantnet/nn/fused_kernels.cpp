@@ -4,16 +4,7 @@
 #include <cmath>
 #include <limits>
 
-// One function, three instruction sets, chosen by the loader. Sanitizers cannot run the loader's
-// hooks.
-#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && \
-    !defined(__SANITIZE_ADDRESS__)
-#define INSTANTNET_EVERY_ISA \
-  __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
-#else
-#define INSTANTNET_EVERY_ISA
-#endif
-#define INSTANTNET_INLINE inline __attribute__((always_inline))
+#include "instantnet/nn/every_isa.h"
 
 namespace instantnet::nn {
 
@@ -371,6 +362,55 @@ void spread_rows(const float* gradient, const float* x, float* target, bool accu
       to[c] = accumulate ? to[c] + passed : passed;
     }
   }
+}
+
+INSTANTNET_EVERY_ISA
+void shuffle_rows(const float* in, float* out, int64_t rows, int64_t channels, int64_t groups,
+                  const Affine& affine) {
+  const int64_t each = channels / groups;
+  for (int64_t r = 0; r < rows; ++r)
+    for (int64_t g = 0; g < groups; ++g) {
+      const int64_t first = g * each;
+      const float* from = in + r * channels + first;
+      float* to = out + r * channels + g;
+      for (int64_t c = 0; c < each; ++c)
+        to[c * groups] = activated(from[c], affine.scale[first + c], affine.shift[first + c],
+                                   affine.least, affine.most);
+    }
+}
+
+INSTANTNET_EVERY_ISA
+void unshuffle_rows(const float* gradient, float* target, bool accumulate, int64_t rows,
+                    int64_t channels, int64_t groups) {
+  const int64_t each = channels / groups;
+  for (int64_t r = 0; r < rows; ++r)
+    for (int64_t g = 0; g < groups; ++g) {
+      const float* from = gradient + r * channels + g;
+      float* to = target + r * channels + g * each;
+      for (int64_t c = 0; c < each; ++c)
+        to[c] = accumulate ? to[c] + from[c * groups] : from[c * groups];
+    }
+}
+
+INSTANTNET_EVERY_ISA
+double scaled_into(float* target, const float* gradient, float factor, bool accumulate,
+                   const float* x, int64_t n) {
+  double total = 0;
+  for (int64_t first = 0; first < n; first += kBlock) {
+    const int64_t width = std::min(kBlock, n - first);
+    float products[kBlock];
+#pragma GCC ivdep
+    for (int64_t i = 0; i < width; ++i) {
+      const float g = gradient[first + i];
+      const float scaled = factor * g;
+      target[first + i] = accumulate ? target[first + i] + scaled : scaled;
+      products[i] = g * x[first + i];
+    }
+    float sum = 0;
+    for (int64_t i = 0; i < width; ++i) sum += products[i];
+    total += static_cast<double>(sum);
+  }
+  return total;
 }
 
 INSTANTNET_EVERY_ISA

@@ -106,6 +106,19 @@ void average_rows(const float* x, float* out, int64_t rows, int64_t channels, co
 void spread_rows(const float* gradient, const float* x, float* target, bool accumulate,
                  int64_t rows, int64_t channels, const Affine& affine);
 
+/// out = affine(in) with channels in the order of ShuffleNet's shuffle: (g, c/g) transposed.
+void shuffle_rows(const float* in, float* out, int64_t rows, int64_t channels, int64_t groups,
+                  const Affine& affine);
+
+/// Its backward pass for the permutation alone: target (+)= gradient, channels put back.
+void unshuffle_rows(const float* gradient, float* target, bool accumulate, int64_t rows,
+                    int64_t channels, int64_t groups);
+
+/// target = factor * gradient, or target += factor * gradient when `accumulate`; returns the sum of
+/// gradient * x. n numbers.
+double scaled_into(float* target, const float* gradient, float factor, bool accumulate,
+                   const float* x, int64_t n);
+
 /// a += b over n numbers.
 void add_into(float* a, const float* b, int64_t n);
 

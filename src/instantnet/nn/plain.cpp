@@ -3,6 +3,7 @@
 // against it.
 #include <torch/torch.h>
 
+#include <algorithm>
 #include <map>
 #include <string>
 #include <utility>
@@ -35,7 +36,7 @@ InputFacts facts_of(const at::Tensor& x, const Layer& layer, BatchFacts needed) 
 class PlainExecutor : public Executor {
  public:
   PlainExecutor(SwitchableModel& model, int threads, LayerObserver observer)
-      : model_(model), threads_(threads), observer_(std::move(observer)) {}
+      : model_(model), threads_(threads), observer_(std::move(observer)), gates_(model.spec()) {}
 
   void begin(const at::Tensor& images) override {
     images_ = images.to(torch::Device(model_.device()));
@@ -50,8 +51,13 @@ class PlainExecutor : public Executor {
     at::AutoGradMode track(mode == Mode::Train);
     std::map<std::string, at::Tensor> values = {{"input", images_}};
     size_t layer = 0;
+    gate_leaves_.clear();
     for (size_t i = 0; i < model_.spec().nodes.size(); ++i) {
       const Node& node = model_.spec().nodes[i];
+      if (!gates_.alive(i)) {
+        layer += node.op == Op::Conv || node.op == Op::Linear ? 1 : 0;
+        continue;
+      }
       at::Tensor& value = values[node.name];
       if (node.op != Op::Conv && node.op != Op::Linear) {
         value = run_node(node, i, values, mode);
@@ -68,11 +74,20 @@ class PlainExecutor : public Executor {
 
   void backward(const at::Tensor& logits_gradient) override {
     at::set_num_threads(threads_);
-    logits_.backward(logits_gradient);
+    if (learn_weights_) {
+      logits_.backward(logits_gradient);
+      for (const auto& [node, leaf] : gate_leaves_) take_gate_gradients(node, leaf.grad());
+    } else {
+      backward_gates(logits_gradient);
+    }
     logits_ = at::Tensor();
+    gate_leaves_.clear();
   }
 
   void finish() override {}
+  void learn_weights(bool learn) override { learn_weights_ = learn; }
+  void set_gates(const Gates& gates) override { gates_.set(gates); }
+  Gates gate_gradients() const override { return gates_.gradients(); }
   void calibration_momentum(double momentum) override { calibration_momentum_ = momentum; }
   void noise_seed(uint64_t seed) override { noise_seed_ = seed; }
 
@@ -119,15 +134,54 @@ class PlainExecutor : public Executor {
   }
 
   at::Tensor run_node(const Node& node, size_t index,
-                      const std::map<std::string, at::Tensor>& values, Mode mode) const {
+                      const std::map<std::string, at::Tensor>& values, Mode mode) {
+    if (const std::vector<float>* gates = gates_.of(index))
+      return run_gated(node, index, values, *gates);
     std::vector<at::Tensor> inputs;
     for (const std::string& input : node.inputs) inputs.push_back(values.at(input));
     return run_plain_node(node, inputs, {mode == Mode::Train, noise_seed_, index});
   }
 
+  /// activation(sum of gate * input), over inputs with gates above 0.
+  at::Tensor run_gated(const Node& node, size_t index,
+                       const std::map<std::string, at::Tensor>& values,
+                       const std::vector<float>& gates) {
+    at::Tensor leaf = at::empty({static_cast<int64_t>(gates.size())}, at::kFloat);
+    std::copy(gates.begin(), gates.end(), leaf.data_ptr<float>());
+    leaf = leaf.to(torch::Device(model_.device()));
+    if (at::GradMode::is_enabled()) gate_leaves_[index] = leaf.requires_grad_();
+    at::Tensor sum;
+    for (size_t k = 0; k < gates.size(); ++k) {
+      if (!(gates[k] > 0)) continue;
+      const at::Tensor part = values.at(node.inputs[k]) * leaf.select(0, static_cast<int64_t>(k));
+      sum = sum.defined() ? sum + part : part;
+    }
+    return activate(sum, node.activation);
+  }
+
+  void backward_gates(const at::Tensor& logits_gradient) {
+    std::vector<at::Tensor> leaves;
+    for (const auto& [node, leaf] : gate_leaves_) leaves.push_back(leaf);
+    if (leaves.empty()) return;
+    const auto gradients = torch::autograd::grad({logits_}, leaves, {logits_gradient});
+    size_t at = 0;
+    for (const auto& [node, leaf] : gate_leaves_) take_gate_gradients(node, gradients[at++]);
+  }
+
+  void take_gate_gradients(size_t node, const at::Tensor& gradient) {
+    if (!gradient.defined()) return;
+    const at::Tensor values = gradient.to(at::kCPU).contiguous();
+    for (int64_t k = 0; k < values.numel(); ++k)
+      gates_.add_gradient(node, static_cast<size_t>(k),
+                          static_cast<double>(values.data_ptr<float>()[k]));
+  }
+
   SwitchableModel& model_;
   int threads_;
   LayerObserver observer_;
+  GateSet gates_;
+  bool learn_weights_ = true;
+  std::map<size_t, at::Tensor> gate_leaves_;  // by node, of the last forward in Mode::Train
   at::Tensor images_, logits_;
   double calibration_momentum_ = 0.1;
   uint64_t noise_seed_ = 0;

@@ -14,17 +14,6 @@ int64_t whole_registers(int64_t numbers) { return (numbers + 15) / 16 * 16; }
 
 }  // namespace
 
-size_t box_scratch_bytes(const ConvShape& shape) {
-  const size_t columns = static_cast<size_t>(shape.width + 2 * shape.padding);
-  const size_t rows = static_cast<size_t>(shape.height + 2 * shape.padding);
-  const size_t outputs =
-      static_cast<size_t>(shape.out_height) * static_cast<size_t>(shape.out_width);
-  // Sums of pixels, of one row of columns, and of windows.
-  // Loads and stores of whole registers run over the ends.
-  constexpr size_t kOver = 3 * 64;
-  return ((rows * columns + columns + outputs) * sizeof(int32_t) + 63) / 64 * 64 + kOver;
-}
-
 INSTANTNET_AVX512_BEGIN
 
 namespace {

@@ -15,7 +15,7 @@ enum class Way { Dense, Depthwise, Depthwide, Portable };
 
 Way way_of(const ConvProblem& problem) {
   const int64_t window = int64_t{problem.shape.kernel_height} * problem.shape.kernel_width;
-  if (window > avx512::kMostWindow) return Way::Portable;
+  if (window > kMostWindow) return Way::Portable;
   if (avx512::takes_depthwise(problem)) return Way::Depthwise;
   return problem.shape.depthwise() ? Way::Depthwide : Way::Dense;
 }

@@ -2,21 +2,19 @@
 // VNNI, whatever the rest of the program is compiled for. Headers are included before it, so that
 // nothing of the standard library is compiled for more than the program needs.
 //
-// INSTANTNET_UNROLL before a loop of few, constant rounds over registers: arrays of registers stay
-// registers only when nothing but constants indexes them. INSTANTNET_INLINE_LAMBDA behind a
-// lambda's parameters: it becomes part of its caller.
+// INSTANTNET_INLINE_LAMBDA behind a lambda's parameters: it becomes part of its caller.
 #pragma once
+
+#include "instantnet/runtime/unroll.h"
 
 // A pragma is one string, which may not be broken.
 // clang-format off
 #if defined(__clang__)
 #define INSTANTNET_AVX512_BEGIN _Pragma("clang attribute push(__attribute__((target(\"avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx2,fma\"))), apply_to = function)")
 #define INSTANTNET_AVX512_END _Pragma("clang attribute pop")
-#define INSTANTNET_UNROLL _Pragma("unroll")
 #else
 #define INSTANTNET_AVX512_BEGIN _Pragma("GCC push_options") _Pragma("GCC target(\"avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx2,fma\")")
 #define INSTANTNET_AVX512_END _Pragma("GCC pop_options")
-#define INSTANTNET_UNROLL _Pragma("GCC unroll 16")
 #endif
 #define INSTANTNET_INLINE_LAMBDA __attribute__((always_inline))
 // clang-format on

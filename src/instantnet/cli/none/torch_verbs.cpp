@@ -24,6 +24,8 @@ void add_missing(CLI::App& app, const std::string& name, const std::string& does
 }  // namespace
 
 void add_torch_verbs(CLI::App& app) {
+  add_missing(app, "search",
+              "Find a network whose accuracy survives the lowest bit-width at a given cost");
   add_missing(app, "train", "Train one set of weights for several bit-widths");
   add_missing(app, "eval", "Measure the accuracy of a checkpoint at each bit-width");
   add_missing(app, "freeze", "Turn a checkpoint into one file of integers");

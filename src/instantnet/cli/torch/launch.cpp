@@ -29,7 +29,7 @@ void keep_freed_memory() {
 bool computes(int argc, char** argv) {
   if (argc < 2) return false;
   const std::string_view verb(argv[1]);
-  return verb == "train" || verb == "eval";
+  return verb == "train" || verb == "search" || verb == "eval";
 }
 
 /// Returns only when the program cannot be started again; then it runs as it is.

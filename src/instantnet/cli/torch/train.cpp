@@ -41,6 +41,7 @@ struct TrainVerbOptions {
   std::string config;
   std::vector<std::string> sets;
   std::string preset;
+  std::string network;
   std::string folder;  // empty: runs/ and the name of the config
   bool resume = false, force = false, json = false, dry_run = false;
 };
@@ -79,6 +80,7 @@ std::string folder_of(const TrainVerbOptions& verb) {
 TrainOptions options_of(const TrainVerbOptions& verb, const std::string& folder) {
   std::vector<std::string> sets = verb.sets;
   if (!verb.preset.empty()) sets.insert(sets.begin(), "preset=" + verb.preset);
+  if (!verb.network.empty()) sets.push_back("network=" + verb.network);
   const bool as_before = verb.resume && verb.config.empty() && verb.preset.empty();
   if (as_before && is_folder(folder)) recover_folder(folder + "/last");
   if (as_before && fs::exists(folder + "/last/checkpoint.yaml"))
@@ -172,6 +174,7 @@ std::string resume_command(const TrainVerbOptions& verb, const std::string& fold
   std::string command = "instantnet train";
   if (!verb.config.empty()) command += " -c " + verb.config;
   if (!verb.preset.empty()) command += " --preset " + verb.preset;
+  if (!verb.network.empty()) command += " --network " + verb.network;
   for (const std::string& one : verb.sets) command += " --set '" + one + "'";
   return command + " -o " + folder + " --resume";
 }
@@ -216,6 +219,8 @@ void add_train(CLI::App& app) {
   verb->add_option("--preset", options->preset,
                    "Where keys that are not given come from; see below")
       ->default_str("default");
+  verb->add_option("--network", options->network,
+                   "Name in the zoo, or a network.yaml, in place of the config's");
   verb->add_option("-o,--out", options->folder, "Folder for checkpoints and logs")
       ->default_str("runs/ and the name of the config");
   CLI::Option* resume = verb->add_flag(

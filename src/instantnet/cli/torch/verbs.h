@@ -7,6 +7,8 @@ class App;
 
 namespace instantnet::cli {
 
+/// `instantnet search`: which network.
+void add_search(CLI::App& app);
 /// `instantnet train`: a network from a config.
 void add_train(CLI::App& app);
 /// `instantnet eval`: a checkpoint on a test set, at every bit-width.
