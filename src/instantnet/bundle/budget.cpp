@@ -247,8 +247,6 @@ Outcome outcome_of(const Bundle& bundle, const std::vector<Decision>& decisions,
   for (const Width& one : bundle.manifest.widths)
     outcome.inferences_by_bits.emplace_back(one.bits, 0);
   int64_t right = 0;
-  double expected = 0;
-  bool known = true;
   int last = 0;
   for (size_t i = 0; i < decisions.size(); ++i) {
     const Decision& one = decisions[i];
@@ -256,11 +254,7 @@ Outcome outcome_of(const Bundle& bundle, const std::vector<Decision>& decisions,
       ++outcome.skipped;
       continue;
     }
-    const Width& width = need(bundle, one.bits);
-    outcome.energy_pj += width.energy_pj;
     outcome.violations += one.fits ? 0 : 1;
-    known = known && width.accuracy.has_value();
-    expected += width.accuracy.value_or(0);
     if (is_right && is_right(one.bits, static_cast<int64_t>(i))) ++right;
     for (auto& [bits, count] : outcome.inferences_by_bits) count += bits == one.bits ? 1 : 0;
     if (last != 0 && last != one.bits) {
@@ -270,9 +264,18 @@ Outcome outcome_of(const Bundle& bundle, const std::vector<Decision>& decisions,
     }
     last = one.bits;
   }
-  if (decisions.empty()) return outcome;
+  double expected = 0;
+  bool known = !decisions.empty();
+  for (const auto& [bits, runs] : outcome.inferences_by_bits) {
+    if (runs == 0) continue;
+    const Width& width = need(bundle, bits);
+    const auto count = static_cast<double>(runs);
+    outcome.energy_pj += count * width.energy_pj;
+    expected += count * width.accuracy.value_or(0);
+    known = known && width.accuracy.has_value();
+  }
   const auto count = static_cast<double>(decisions.size());
-  if (is_right) outcome.accuracy = static_cast<double>(right) / count;
+  if (is_right && !decisions.empty()) outcome.accuracy = static_cast<double>(right) / count;
   if (known) outcome.expected_accuracy = expected / count;
   return outcome;
 }
