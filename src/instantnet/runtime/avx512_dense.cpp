@@ -340,9 +340,8 @@ struct Windows {
 /// Sets kPixels times kVectors registers to the sums of 8-bit products; never more than 32 bits.
 /// kRow: windows are `distance` apart. Not inlined, or g++ keeps the sums in memory.
 template <int kPixels, int kVectors, bool kRow>
-__attribute__((noinline)) void sum_bytes(__m512i* result, const Windows& windows,
-                                         const int64_t* taps, int tap_count, int steps,
-                                         const std::byte* weights) {
+INSTANTNET_OUT_OF_LINE void sum_bytes(__m512i* result, const Windows& windows, const int64_t* taps,
+                                      int tap_count, int steps, const std::byte* weights) {
   Registers<kPixels, kVectors> sums;
   const int64_t distance = windows.distance, four = 4 * distance;
   for (int tap = 0; tap < tap_count; ++tap) {
@@ -377,9 +376,8 @@ __attribute__((noinline)) void sum_bytes(__m512i* result, const Windows& windows
 /// sum_bytes of weights 256 high + low: low bytes are unsigned, so they are multiplied with stored
 /// codes less 128, and the rest is in the corrections. Sums wrap, their total fits.
 template <int kPixels, int kVectors>
-__attribute__((noinline)) void sum_split(__m512i* result, const Windows& windows,
-                                         const int64_t* taps, int tap_count, int steps,
-                                         const std::byte* weights) {
+INSTANTNET_OUT_OF_LINE void sum_split(__m512i* result, const Windows& windows, const int64_t* taps,
+                                      int tap_count, int steps, const std::byte* weights) {
   Registers<kPixels, kVectors> highs, lows;
   const __m512i top_bits = _mm512_set1_epi8(static_cast<char>(0x80));
   for (int tap = 0; tap < tap_count; ++tap) {
@@ -409,10 +407,9 @@ __attribute__((noinline)) void sum_split(__m512i* result, const Windows& windows
 /// 16-bit products of one tap's steps [begin, end): codes as they are, or their low and high bytes
 /// apart.
 template <int kPixels, int kVectors, bool kTwoPlanes>
-__attribute__((noinline)) void add_words(Tile<kPixels, kVectors>& low,
-                                         Tile<kPixels, kVectors>& high,
-                                         const std::byte* const* from, int begin, int end,
-                                         const std::byte* weights) {
+INSTANTNET_OUT_OF_LINE void add_words(Tile<kPixels, kVectors>& low, Tile<kPixels, kVectors>& high,
+                                      const std::byte* const* from, int begin, int end,
+                                      const std::byte* weights) {
   const __m512i bytes = _mm512_set1_epi16(0xFF);
   Registers<kPixels, kVectors> lows(low), highs(high);
   for (int step = begin; step < end; ++step) {
@@ -536,10 +533,11 @@ void complete_wide(const WideTile<kPixels, kVectors>& tile, const Block& block, 
 
 /// Complete sums to the epilogue; boxes are of stored codes.
 template <int kVectors, bool kBox>
-void finish(__m512i* sums, const Block& block, const Pixels& pixels, const int32_t* boxes,
-            const Epilogue64& epilogue, std::byte* arena) {
+INSTANTNET_OUT_OF_LINE void finish(__m512i* sums, const Block& block, const Pixels& pixels,
+                                   const int32_t* boxes, const Epilogue64& epilogue,
+                                   std::byte* arena) {
   if (!kBox && epilogue.takes_runs())
-    return epilogue.finish_run<kVectors>(sums, {pixels.y, pixels.x, pixels.count}, arena);
+    return epilogue.finish_run(kVectors, sums, {pixels.y, pixels.x, pixels.count}, arena);
   const int zeros = block.problem.input.zero * static_cast<int>(block.problem.shape.taps());
   for (int p = 0; p < pixels.count; ++p, sums += kVectors) {
     __m512i box[kVectors];
@@ -599,7 +597,7 @@ constexpr int pixels_of(Way way, int vectors) {
 }
 
 /// The sums of a run of pixels, then its epilogue.
-template <int kVectors, bool kBox>
+template <int kVectors>
 void run_of(const Block& block, const Pixels& pixels, const Epilogue64& epilogue,
             std::byte* arena) {
   constexpr int kBytes = pixels_of(Way::Bytes, kVectors), kSplit = pixels_of(Way::Split, kVectors),
@@ -632,17 +630,15 @@ void run_of(const Block& block, const Pixels& pixels, const Epilogue64& epilogue
       break;
     }
   }
-  finish<kVectors, kBox>(sums, block, pixels, boxes, epilogue, arena);
+  if (block.problem.box)
+    finish<kVectors, true>(sums, block, pixels, boxes, epilogue, arena);
+  else
+    finish<kVectors, false>(sums, block, pixels, boxes, epilogue, arena);
 }
 
 using RunFunction = void (*)(const Block&, const Pixels&, const Epilogue64&, std::byte*);
 
-RunFunction run_function(int vectors, bool box) {
-  static constexpr RunFunction kFunctions[2][kMostVectors] = {
-      {run_of<1, false>, run_of<2, false>, run_of<3, false>, run_of<4, false>},
-      {run_of<1, true>, run_of<2, true>, run_of<3, true>, run_of<4, true>}};
-  return kFunctions[box][vectors - 1];
-}
+constexpr RunFunction kRuns[kMostVectors] = {run_of<1>, run_of<2>, run_of<3>, run_of<4>};
 
 /// All output pixels of the part, one run after the other. Places of a run that is not full repeat
 /// its last pixel; only `count` are written.
@@ -748,8 +744,7 @@ void dense_convolve(const ConvProblem& problem, const ConvCall& call, const Part
       const int vectors = (count + kLanes - 1) / kLanes;
       Input of_group = input;
       of_group.origin += group * shape.group_channels() * read_element;
-      over_pixels(work, of_group, part, vectors, run_function(vectors, problem.box), epilogue,
-                  memory.arena);
+      over_pixels(work, of_group, part, vectors, kRuns[vectors - 1], epilogue, memory.arena);
     }
   }
 }

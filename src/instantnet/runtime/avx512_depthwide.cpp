@@ -114,10 +114,11 @@ void sum_four(const Block& block, const std::byte* weights, const std::byte* con
 }
 
 template <int kVectors>
-void finish(const Block& block, __m512i* sums, __m512i* boxes, const Epilogue64& epilogue,
-            const PixelRun& pixels, std::byte* arena) {
+INSTANTNET_OUT_OF_LINE void finish(const Block& block, __m512i* sums, __m512i* boxes,
+                                   const Epilogue64& epilogue, const PixelRun& pixels,
+                                   std::byte* arena) {
   if (!block.problem.box && epilogue.takes_runs())
-    return epilogue.finish_run<kVectors>(sums, pixels, arena);
+    return epilogue.finish_run(kVectors, sums, pixels, arena);
   const __m512i zeros =
       _mm512_set1_epi32(block.problem.input.zero * static_cast<int>(block.problem.shape.taps()));
   for (int p = 0; p < pixels.count; ++p, sums += kVectors, boxes += kVectors) {
@@ -129,11 +130,15 @@ void finish(const Block& block, __m512i* sums, __m512i* boxes, const Epilogue64&
   }
 }
 
-template <class Code, bool kWide, int kVectors>
+using FinishFunction = void (*)(const Block&, __m512i*, __m512i*, const Epilogue64&,
+                                const PixelRun&, std::byte*);
+constexpr FinishFunction kFinish[kMostVectors] = {finish<1>, finish<2>, finish<3>, finish<4>};
+
+template <class Code, bool kWide>
 void block_rows(const Block& block, const View& input, const Part& part, const Epilogue64& epilogue,
-                int first, std::byte* arena) {
+                int first, int vectors, std::byte* arena) {
   const ConvShape& shape = block.problem.shape;
-  __m512i sums[kRun * kVectors], boxes[kRun * kVectors];
+  __m512i sums[kRun * kMostVectors], boxes[kRun * kMostVectors];
   const std::byte* windows[kRun];
   int ys[kRun], xs[kRun];
   for (int y = part.row_begin; y < part.row_end; ++y)
@@ -147,29 +152,21 @@ void block_rows(const Block& block, const View& input, const Part& part, const E
                               xs[p] * shape.stride - shape.padding) +
             first);
       }
-      for (int v = 0; v < kVectors; ++v) {
+      for (int v = 0; v < vectors; ++v) {
         const std::byte* weights = block.weights + v * vector_bytes(shape);
         const std::byte* of_vector[kRun];
         for (int p = 0; p < kRun; ++p)
           of_vector[p] = windows[p] + v * kChannels * static_cast<int64_t>(sizeof(Code));
         for (int p = 0; p < count; p += kAtOnce)
-          sum_four<Code, kWide>(block, weights, of_vector + p, kVectors, sums + p * kVectors + v,
-                                boxes + p * kVectors + v);
+          sum_four<Code, kWide>(block, weights, of_vector + p, vectors, sums + p * vectors + v,
+                                boxes + p * vectors + v);
       }
-      finish<kVectors>(block, sums, boxes, epilogue, {ys, xs, count}, arena);
+      kFinish[vectors - 1](block, sums, boxes, epilogue, {ys, xs, count}, arena);
     }
 }
 
-using RowsFunction = void (*)(const Block&, const View&, const Part&, const Epilogue64&, int,
+using RowsFunction = void (*)(const Block&, const View&, const Part&, const Epilogue64&, int, int,
                               std::byte*);
-
-template <class Code, bool kWide>
-RowsFunction rows_function(int vectors) {
-  static constexpr RowsFunction kFunctions[kMostVectors] = {
-      block_rows<Code, kWide, 1>, block_rows<Code, kWide, 2>, block_rows<Code, kWide, 3>,
-      block_rows<Code, kWide, 4>};
-  return kFunctions[vectors - 1];
-}
 
 }  // namespace
 
@@ -191,14 +188,9 @@ void depthwide_convolve(const ConvProblem& problem, const ConvCall& call, const 
     const Block block{problem, call.weights + first / kChannels * vector_bytes(shape), taps.data(),
                       requant.sum_shift};
     const Epilogue64 epilogue(call.epilogue, call.borders, shape.out_channels, first, count);
-    RowsFunction rows = nullptr;
-    if (bytes)
-      rows = problem.wide ? rows_function<uint8_t, true>(vectors)
-                          : rows_function<uint8_t, false>(vectors);
-    else
-      rows = problem.wide ? rows_function<uint16_t, true>(vectors)
-                          : rows_function<uint16_t, false>(vectors);
-    rows(block, call.input, part, epilogue, first, memory.arena);
+    RowsFunction rows = problem.wide ? block_rows<uint16_t, true> : block_rows<uint16_t, false>;
+    if (bytes) rows = problem.wide ? block_rows<uint8_t, true> : block_rows<uint8_t, false>;
+    rows(block, call.input, part, epilogue, first, vectors, memory.arena);
   }
 }
 

@@ -212,10 +212,10 @@ void sum_windows(const Block& block, const std::byte* columns, int v, int vector
 
 /// Sums of one run of pixels to the epilogue.
 template <int kVectors>
-void finish(const Block& block, Sums& sums, const Epilogue64& epilogue, const PixelRun& pixels,
-            std::byte* arena) {
+INSTANTNET_OUT_OF_LINE void finish(const Block& block, Sums& sums, const Epilogue64& epilogue,
+                                   const PixelRun& pixels, std::byte* arena) {
   if (!block.problem.box && epilogue.takes_runs())
-    return epilogue.finish_run<kVectors>(sums.of, pixels, arena);
+    return epilogue.finish_run(kVectors, sums.of, pixels, arena);
   const __m512i zeros =
       _mm512_set1_epi32(block.problem.input.zero * static_cast<int>(block.problem.shape.taps()));
   for (int p = 0; p < pixels.count; ++p) {
@@ -230,9 +230,14 @@ void finish(const Block& block, Sums& sums, const Epilogue64& epilogue, const Pi
   }
 }
 
-template <bool kBoxes, int kVectors>
+using FinishFunction = void (*)(const Block&, Sums&, const Epilogue64&, const PixelRun&,
+                                std::byte*);
+constexpr FinishFunction kFinish[kRegisters] = {finish<1>, finish<2>, finish<3>, finish<4>};
+
+template <bool kBoxes>
 void block_rows(const Block& block, const Part& part, std::byte* arena, std::byte* columns) {
   const ConvShape& shape = block.problem.shape;
+  const int vectors = (block.count + kLanes - 1) / kLanes;
   const Epilogue64 epilogue(block.call.epilogue, block.call.borders, shape.out_channels,
                             block.first, block.count);
   const bool threes = shape.kernel_height == 3 && shape.kernel_width == 3;
@@ -242,24 +247,15 @@ void block_rows(const Block& block, const Part& part, std::byte* arena, std::byt
     interleave_row(shape, block.call.input, y, block.first, block.lanes, arena, columns);
     for (int x = 0; x < shape.out_width; x += kRun) {
       const int count = std::min(kRun, shape.out_width - x);
-      for (int v = 0; v < kVectors; ++v)
+      for (int v = 0; v < vectors; ++v)
         if (threes)
-          sum_threes<kBoxes>(block, columns, v, kVectors, x, count, sums);
+          sum_threes<kBoxes>(block, columns, v, vectors, x, count, sums);
         else
-          sum_windows<kBoxes>(block, columns, v, kVectors, x, count, sums);
+          sum_windows<kBoxes>(block, columns, v, vectors, x, count, sums);
       for (int p = 0; p < count; ++p) ys[p] = y, xs[p] = x + p;
-      finish<kVectors>(block, sums, epilogue, {ys, xs, count}, arena);
+      kFinish[vectors - 1](block, sums, epilogue, {ys, xs, count}, arena);
     }
   }
-}
-
-using RowsFunction = void (*)(const Block&, const Part&, std::byte*, std::byte*);
-
-template <bool kBoxes>
-RowsFunction rows_function(int count) {
-  static constexpr RowsFunction kFunctions[kRegisters] = {
-      block_rows<kBoxes, 1>, block_rows<kBoxes, 2>, block_rows<kBoxes, 3>, block_rows<kBoxes, 4>};
-  return kFunctions[(count - 1) / kLanes];
 }
 
 }  // namespace
@@ -275,8 +271,10 @@ void depthwise_convolve(const ConvProblem& problem, const ConvCall& call, const 
     const Block block{problem, call,  weights, weights + corrections,
                       64 * b,  count, form,    first_bytes(count)};
     const bool boxes = problem.box || form.needs_box();
-    const RowsFunction rows = boxes ? rows_function<true>(count) : rows_function<false>(count);
-    rows(block, part, memory.arena, memory.scratch);
+    if (boxes)
+      block_rows<true>(block, part, memory.arena, memory.scratch);
+    else
+      block_rows<false>(block, part, memory.arena, memory.scratch);
   }
 }
 

@@ -350,8 +350,8 @@ class ReaderNumbers {
   }
 
   template <int kVectors, bool kBox>
-  inline void write(const __m512i* sums, const __m512i* boxes, int border, int y, int x,
-                    std::byte* arena) const {
+  INSTANTNET_OUT_OF_LINE void write(const __m512i* sums, const __m512i* boxes, int border, int y,
+                                    int x, std::byte* arena) const {
     for (size_t i = 0; i < targets_.size(); ++i) {
       __m512i positions[kVectors];
       if (i < kMost) {
@@ -368,22 +368,20 @@ class ReaderNumbers {
 
   /// Whether write_run may be called.
   bool takes_runs() const { return targets_.size() <= kMost; }
-  /// sums: kVectors registers a pixel.
+  /// sums: `vectors` registers a pixel.
   /// Not inlined, or its registers end in memory.
-  template <int kVectors>
-  __attribute__((noinline)) void write_run(const __m512i* sums, const PixelRun& pixels, int border,
-                                           std::byte* arena) const {
+  INSTANTNET_OUT_OF_LINE void write_run(int vectors, const __m512i* sums, const PixelRun& pixels,
+                                        int border, std::byte* arena) const {
     for (size_t i = 0; i < targets_.size(); ++i)
-      for (int v = 0; v < kVectors; ++v)
+      for (int v = 0; v < vectors; ++v)
         numbers_[i].with_register(v, border, [&](const auto& position) INSTANTNET_INLINE_LAMBDA {
-          const int fours =
-              write_fours<kVectors>(targets_[i], position, sums + v, v, pixels, arena);
+          const int fours = write_fours(targets_[i], position, sums + v, vectors, v, pixels, arena);
           const int last = pixels.count - 1;
           for (int p = fours; p <= last; p += 4) {
             __m512i positions[4];
             INSTANTNET_UNROLL
             for (int j = 0; j < 4; ++j)
-              positions[j] = position(sums[std::min(p + j, last) * kVectors + v]);
+              positions[j] = position(sums[std::min(p + j, last) * vectors + v]);
             store_codes(targets_[i], positions, pixels.part(p, 4), first_ + v * kLanes,
                         count_ - v * kLanes, arena);
           }
@@ -393,20 +391,20 @@ class ReaderNumbers {
  private:
   /// Bytes of register v's channels of as many pixels as can be taken four at a time without a look
   /// at each; returns how many.
-  template <int kVectors, class Position>
+  template <class Position>
   __attribute__((always_inline)) inline int write_fours(const CodeTarget& target,
                                                         const Position& position,
-                                                        const __m512i* sums, int v,
+                                                        const __m512i* sums, int vectors, int v,
                                                         const PixelRun& pixels,
                                                         std::byte* arena) const {
     if (target.to.element != Element::U8 || count_ - v * kLanes < kLanes) return 0;
     const ByteEnds ends(target.requant.least, target.requant.most);
     const int64_t stride = target.to.pixel_stride;
     int p = 0;
-    for (; p + 4 <= pixels.count && pixels.y[p] == pixels.y[p + 3]; p += 4, sums += 4 * kVectors) {
+    for (; p + 4 <= pixels.count && pixels.y[p] == pixels.y[p + 3]; p += 4, sums += 4 * vectors) {
       __m512i positions[4];
       INSTANTNET_UNROLL
-      for (int j = 0; j < 4; ++j) positions[j] = position(sums[j * kVectors]);
+      for (int j = 0; j < 4; ++j) positions[j] = position(sums[j * vectors]);
       store_four(element_at(target.to, arena, pixels.y[p], pixels.x[p], first_ + v * kLanes),
                  stride, in_order(bytes_of_registers(positions, ends)));
     }
@@ -435,8 +433,8 @@ class Epilogue64 {
 
   /// Sums (and boxes, with kBox) of the channels at output pixel (y, x).
   template <int kVectors, bool kBox>
-  inline void finish(const __m512i* sums, const __m512i* boxes, int y, int x,
-                     std::byte* arena) const {
+  INSTANTNET_OUT_OF_LINE void finish(const __m512i* sums, const __m512i* boxes, int y, int x,
+                                     std::byte* arena) const {
     const int border = borders_.count == 1 ? 0 : borders_.row[y] + borders_.column[x];
     if (!epilogue_.to_stream)
       return readers_.write<kVectors, kBox>(sums, boxes, border, y, x, arena);
@@ -465,32 +463,30 @@ class Epilogue64 {
     return borders_.count <= ChannelNumbers::kMostBorders && readers_.takes_runs();
   }
   /// finish of many pixels without boxes; `sums` as write_run's, overwritten.
-  template <int kVectors>
-  inline void finish_run(__m512i* sums, const PixelRun& pixels, std::byte* arena) const {
-    if (borders_.count == 1) return finish_alike<kVectors>(sums, pixels, 0, arena);
+  inline void finish_run(int vectors, __m512i* sums, const PixelRun& pixels,
+                         std::byte* arena) const {
+    if (borders_.count == 1) return finish_alike(vectors, sums, pixels, 0, arena);
     const auto border = [&](int p) {
       return borders_.row[pixels.y[p]] + borders_.column[pixels.x[p]];
     };
     for (int p = 0, next = 0; p < pixels.count; p = next) {
       for (next = p + 1; next < pixels.count && border(next) == border(p);) ++next;
-      finish_alike<kVectors>(sums + p * kVectors, pixels.part(p, next - p), border(p), arena);
+      finish_alike(vectors, sums + p * vectors, pixels.part(p, next - p), border(p), arena);
     }
   }
 
  private:
   /// Pixels of one border class.
-  template <int kVectors>
-  inline void finish_alike(__m512i* sums, const PixelRun& pixels, int border,
+  inline void finish_alike(int vectors, __m512i* sums, const PixelRun& pixels, int border,
                            std::byte* arena) const {
-    if (!epilogue_.to_stream) return readers_.write_run<kVectors>(sums, pixels, border, arena);
-    for (int v = 0; v < kVectors; ++v) stream_run<kVectors>(sums, v, pixels, border, arena);
-    readers_.write_run<kVectors>(sums, pixels, 0, arena);
+    if (!epilogue_.to_stream) return readers_.write_run(vectors, sums, pixels, border, arena);
+    for (int v = 0; v < vectors; ++v) stream_run(vectors, sums, v, pixels, border, arena);
+    readers_.write_run(vectors, sums, pixels, 0, arena);
   }
 
   /// Register v of each pixel to stream values.
-  template <int kVectors>
-  __attribute__((noinline)) void stream_run(__m512i* sums, int v, const PixelRun& pixels,
-                                            int border, std::byte* arena) const {
+  INSTANTNET_OUT_OF_LINE void stream_run(int vectors, __m512i* sums, int v, const PixelRun& pixels,
+                                         int border, std::byte* arena) const {
     const int64_t channel = first_ + v * kLanes;
     const int count = count_ - v * kLanes;
     const __m512i least = _mm512_set1_epi32(epilogue_.requant.least);
@@ -503,14 +499,14 @@ class Epilogue64 {
     const Places stream(stores ? epilogue_.stream : epilogue_.addend, pixels, channel, arena);
     stream_.with_register(v, border, [&](const auto& position) INSTANTNET_INLINE_LAMBDA {
       for (int p = 0; p < pixels.count; ++p) {
-        __m512i value = position(sums[p * kVectors + v]);
+        __m512i value = position(sums[p * vectors + v]);
         value = _mm512_min_epi32(_mm512_max_epi32(value, least), most);
         if (adds) {
           value = _mm512_add_epi32(value, _mm512_maskz_loadu_epi32(lanes, addend.at(p)));
           value = _mm512_min_epi32(_mm512_max_epi32(value, add_least), add_most);
         }
         if (stores) store_numbers(stream.at(p), count, value);
-        sums[p * kVectors + v] = value;
+        sums[p * vectors + v] = value;
       }
     });
   }

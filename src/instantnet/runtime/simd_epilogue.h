@@ -229,9 +229,10 @@ class BlockEpilogue {
   }
 
   /// Sums (and boxes, with kBox) of the channels at output pixel (y, x).
+  /// A call, or every kernel that does not finish directly holds all of it.
   template <int kVectors, bool kBox>
-  INSTANTNET_INLINE void finish(const Int* sums, const Int* boxes, int y, int x,
-                                std::byte* arena) const {
+  INSTANTNET_OUT_OF_LINE void finish(const Int* sums, const Int* boxes, int y, int x,
+                                     std::byte* arena) const {
     const int border = borders_.count == 1 ? 0 : borders_.row[y] + borders_.column[x];
     if (!epilogue_.to_stream)
       return readers_.template write<kVectors, kBox>(sums, boxes, border, y, x, arena);
@@ -345,7 +346,7 @@ INSTANTNET_INLINE void finish_pixel(const typename V::Int* of, const typename V:
   if constexpr (kDirect)
     epilogue.template finish_direct<kVectors>(sums, y, x, arena);
   else
-    epilogue.template finish<kVectors, kBox>(sums, boxes, y, x, arena);
+    epilogue.template finish<kVectors, kBox>(sums, kBox ? boxes : sums, y, x, arena);
 }
 
 /// The same with sums of 64 bits, which are shifted into 32.
@@ -364,7 +365,7 @@ INSTANTNET_INLINE void finish_pixel(const typename V::Wide* of, const typename V
     sums[v] = V::narrow(sum, form.sum_shift);
     if constexpr (kBox) boxes[v] = V::add(stored[v], V::set1(-form.zero_taps));
   }
-  epilogue.template finish<kVectors, kBox>(sums, boxes, y, x, arena);
+  epilogue.template finish<kVectors, kBox>(sums, kBox ? boxes : sums, y, x, arena);
 }
 
 }  // namespace instantnet::runtime::simd
