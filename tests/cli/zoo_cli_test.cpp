@@ -44,8 +44,9 @@ TEST(Program, NamesTheNearestVerbOrAllOfThem) {
   EXPECT_EQ(complaint_of({"tarin", "--help"}),
             "instantnet: unknown verb 'tarin', did you mean 'train'?\n");
   const std::string known =
-      "zoo, map, cost, accelerators, export, inspect, infer, bench, data, train, eval, freeze, "
-      "import";
+      "zoo, map, cost, accelerators, export, inspect, infer, bench, bundle, verify, run, data, "
+      "search, "
+      "train, eval, freeze, import";
   EXPECT_EQ(complaint_of({"serve"}),
             "instantnet: unknown verb 'serve'; known are " + known + ".\n");
   EXPECT_EQ(complaint_of({}),

@@ -4,20 +4,11 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstdio>
-#include <string>
 
 #include "instantnet/core/error.h"
 
 namespace instantnet::runtime {
 namespace {
-
-/// Six digits. fmt's own way to print them would be a tenth of the runtime's library.
-std::string text_of(double value) {
-  char text[32];
-  std::snprintf(text, sizeof text, "%g", value);
-  return text;
-}
 
 void check(const std::vector<PolicyWidth>& widths, const PolicyOptions& options) {
   if (widths.empty()) fail("policy", "there is no bit-width to choose from; give at least one.");
@@ -27,10 +18,10 @@ void check(const std::vector<PolicyWidth>& widths, const PolicyOptions& options)
       fail("policy", fmt::format("{} is no bit-width; give 1 to 16, or 32.", one.bits));
     if (!std::isfinite(one.cost) || one.cost < 0)
       fail("policy",
-           fmt::format("{} bits cost {}; give a finite number >= 0.", one.bits, text_of(one.cost)));
+           fmt::format("{} bits cost {}; give a finite number >= 0.", one.bits, one.cost));
     if (!std::isfinite(one.accuracy) || one.accuracy < 0)
       fail("policy", fmt::format("the accuracy at {} bits is {}; give a finite number >= 0.",
-                                 one.bits, text_of(one.accuracy)));
+                                 one.bits, one.accuracy));
     for (size_t j = 0; j < i; ++j)
       if (widths[j].bits == one.bits)
         fail("policy", fmt::format("{} bits are given twice; give each once.", one.bits));
@@ -38,8 +29,7 @@ void check(const std::vector<PolicyWidth>& widths, const PolicyOptions& options)
   if (options.hold < 1)
     fail("policy", fmt::format("hold is {}; give an integer >= 1.", options.hold));
   if (!std::isfinite(options.margin) || options.margin < 0)
-    fail("policy",
-         fmt::format("margin is {}; give a finite number >= 0.", text_of(options.margin)));
+    fail("policy", fmt::format("margin is {}; give a finite number >= 0.", options.margin));
 }
 
 }  // namespace
@@ -70,7 +60,7 @@ bool Policy::may_go_up(size_t to, double budget) const {
 
 PolicyChoice Policy::next(double budget) {
   if (!std::isfinite(budget) || budget < 0)
-    fail("policy", fmt::format("the budget is {}; give a finite number >= 0.", text_of(budget)));
+    fail("policy", fmt::format("the budget is {}; give a finite number >= 0.", budget));
   size_t fitting = 0;  // how many; they are the first ones
   for (size_t i = 0; i < widths_.size(); ++i) {
     const bool fits = widths_[i].cost <= budget;
