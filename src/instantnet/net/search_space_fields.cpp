@@ -1,5 +1,5 @@
-// A search space in a file. Apart from the rest, so that programs that know spaces but read no files
-// need nothing of the configuration.
+// A search space in a file. Apart from the rest, so that programs that know spaces but read no
+// files need nothing of the configuration.
 #include "instantnet/net/search_space.h"
 
 namespace instantnet {
