@@ -92,7 +92,7 @@ TEST(PolicyFile, ReadsWhatItSays) {
 TEST(PolicyFile, RefusesMistakes) {
   EXPECT_THAT(policy_refusal("budgt: energy\n"), HasSubstr("budget"));
   EXPECT_THAT(policy_refusal("budget: energy\nunit: ms\n"),
-              HasSubstr("unit is 'ms'; give uJ, pJ, nJ, mJ."));
+              HasSubstr("unit is 'ms'; give uJ, pJ, nJ, mJ, x."));
   EXPECT_THAT(policy_refusal("budget: battery\nbits: [4, 8]\nlevels: [0]\n"),
               HasSubstr("levels has 1 entries for 2 bits"));
   EXPECT_THAT(policy_refusal("levels: [1]\nbits: [4]\n"), HasSubstr("for 'budget: battery' only"));
@@ -108,6 +108,8 @@ TEST(PolicyWidths, HaveCostsInTheUnitOfTheTrace) {
   EXPECT_EQ(first("budget: energy\n"), (runtime::PolicyWidth{2, 1, 0.2}));
   EXPECT_EQ(first("budget: energy\nunit: nJ\nbits: [8]\n"), (runtime::PolicyWidth{8, 4000, 0.8}));
   EXPECT_EQ(first("budget: latency\nunit: us\n"), (runtime::PolicyWidth{2, 1000, 0.2}));
+  EXPECT_EQ(first("unit: x\n"), (runtime::PolicyWidth{2, 1, 0.2}));
+  EXPECT_EQ(policy_widths(bundle.manifest, policy("unit: x\nbits: [4, 8]\n"), "p").back().cost, 2);
   EXPECT_EQ(first("budget: battery\nbits: [4]\nlevels: [30]\n"),
             (runtime::PolicyWidth{4, 30, 0.4}));
   EXPECT_THAT(refusal([&] { first("bits: [3]\n"); }),

@@ -39,6 +39,7 @@ const std::map<std::string, Room>& rooms() {
       {"runtime", {{"core", "net"}}},
       {"interop", {{"core", "net", "runtime", "mapper"}}},
       {"bundle", {{"core", "net", "mapper", "runtime"}}},
+      {"flow", {{"core", "images"}}},
       {"report", {{"core", "net", "mapper", "bundle"}}},
       {"quant", {{"core", "net"}, true}},
       {"nn", {{"core", "net", "quant"}, true}},

@@ -120,6 +120,12 @@ TEST(Zoo, HasSmallResNetsOnThePublishedLine) {
   EXPECT_NEAR(count_parameters(zoo_network("resnet74")) / 1e6, 0.85 + 3 * (0.85 - 0.27) / 6, 0.012);
 }
 
+TEST(Zoo, HasAMobileNetV2ThatCostsAsMuchAsTheQuickResNet8) {
+  const NetworkSpec spec = zoo_network("mobilenetv2-s2");
+  EXPECT_EQ(spec.channels, 1);
+  EXPECT_NEAR(count_macs(spec) / count_macs(zoo_network("resnet8-s2")), 1, 0.1);
+}
+
 TEST(Zoo, HasAResNet8ThatIsQuickOnGreyImages) {
   const NetworkSpec spec = zoo_network("resnet8-s2");
   EXPECT_EQ(spec.channels, 1);
@@ -227,7 +233,7 @@ TEST(Zoo, NamesTheNearestNetwork) {
 TEST(Zoo, HasNoNameTwice) {
   std::set<std::string> names;
   for (const ZooEntry& entry : zoo()) EXPECT_TRUE(names.insert(entry.name).second) << entry.name;
-  EXPECT_EQ(names.size(), 20u);
+  EXPECT_EQ(names.size(), 21u);
 }
 
 /// Behaviour of the authors' code: multiply-accumulates in convolutions, in millions.

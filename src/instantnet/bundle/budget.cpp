@@ -18,13 +18,14 @@ constexpr int64_t kMostInferences = 10'000'000;
 struct Unit {
   BudgetKind kind;
   const char* name;
-  double size;  // in pJ, ms or percent
+  double size;  // in pJ, ms or percent; 0: what the cheapest of the widths takes
 };
 constexpr Unit kUnits[] = {
     {BudgetKind::Energy, "uJ", 1e6}, {BudgetKind::Energy, "pJ", 1},
     {BudgetKind::Energy, "nJ", 1e3}, {BudgetKind::Energy, "mJ", 1e9},
     {BudgetKind::Latency, "ms", 1},  {BudgetKind::Latency, "us", 1e-3},
     {BudgetKind::Latency, "s", 1e3}, {BudgetKind::Battery, "percent", 1},
+    {BudgetKind::Energy, "x", 0},    {BudgetKind::Latency, "x", 0},
 };
 
 /// The first of a kind is its default. Error listing the kind's units.
@@ -44,12 +45,13 @@ const Width* width_of(const Manifest& manifest, int bits) {
   return nullptr;
 }
 
-double cost_of(const Width& width, const BudgetOptions& options, size_t index, double unit) {
+/// In pJ, ms or percent.
+double cost_of(const Width& width, const BudgetOptions& options, size_t index) {
   switch (options.budget) {
     case BudgetKind::Energy:
-      return width.energy_pj / unit;
+      return width.energy_pj;
     case BudgetKind::Latency:
-      return width.latency_ms / unit;
+      return width.latency_ms;
     case BudgetKind::Battery:
       return options.levels.at(index);
   }
@@ -138,8 +140,10 @@ const EnumNames<NothingFits>& names_of(NothingFits) {
 Fields fields(BudgetOptions& options) {
   Fields all;
   all.add("budget", options.budget, "What a budget is about.");
-  all.add("unit", options.unit,
-          "Of the budgets: pJ, nJ, uJ (default), mJ; us, ms (default), s; percent.");
+  all.add(
+      "unit", options.unit,
+      "Of the budgets: pJ, nJ, uJ (default), mJ; us, ms (default), s; x: times what the cheapest "
+      "width takes; percent.");
   all.add("bits", options.bits, "Bit-widths that may run; empty: all.", {1, 32, "bits"});
   all.add("levels", options.levels, "Battery: the charge from which each of bits may run.",
           {0, 100, "percent"});
@@ -191,7 +195,7 @@ std::vector<TraceLine> parse_trace(const std::string& text, const std::string& w
 std::vector<runtime::PolicyWidth> policy_widths(const Manifest& manifest,
                                                 const BudgetOptions& options,
                                                 const std::string& where) {
-  const double unit = unit_named(options, where).size;
+  double unit = unit_named(options, where).size;
   check_levels(options, where);
   std::vector<int> bits = options.bits, all;
   for (const Width& one : manifest.widths) all.push_back(one.bits);
@@ -202,9 +206,12 @@ std::vector<runtime::PolicyWidth> policy_widths(const Manifest& manifest,
     if (width == nullptr)
       fail(where, fmt::format("bits has {}, which the bundle has not; it has {}.", bits[i],
                               fmt::join(all, ", ")));
-    widths.push_back(
-        {bits[i], cost_of(*width, options, i, unit), width->accuracy.value_or(bits[i])});
+    widths.push_back({bits[i], cost_of(*width, options, i), width->accuracy.value_or(bits[i])});
   }
+  const auto cheaper = [](const auto& a, const auto& b) { return a.cost < b.cost; };
+  if (unit == 0 && !widths.empty())
+    unit = std::min_element(widths.begin(), widths.end(), cheaper)->cost;
+  for (runtime::PolicyWidth& one : widths) one.cost /= unit;
   return widths;
 }
 

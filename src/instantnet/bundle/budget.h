@@ -28,7 +28,8 @@ const EnumNames<NothingFits>& names_of(NothingFits);
 /// policy.yaml.
 struct BudgetOptions {
   BudgetKind budget = BudgetKind::Energy;
-  /// Of the budgets in the trace: pJ, nJ, uJ, mJ; us, ms, s; percent. Empty: uJ, ms, percent.
+  /// Of the budgets in the trace: pJ, nJ, uJ, mJ; us, ms, s; percent; x: times what the cheapest of
+  /// the widths takes, so that one trace suits any device. Empty: uJ, ms, percent.
   std::string unit;
   /// Bit-widths that may run; empty: all.
   std::vector<int> bits;

@@ -268,9 +268,13 @@ Tree assigned_value(const Fields::Field& field, const std::string& text, const s
   return value;
 }
 
+struct Found {
+  const Fields::Field* field;
+  std::string rest;  // of the path, behind a field that is open
+};
+
 /// The field at a path such as loss.kind.
-const Fields::Field& field_at(const Fields& fields, const std::string& path,
-                              const std::string& where) {
+Found field_at(const Fields& fields, const std::string& path, const std::string& where) {
   const Fields* group = &fields;
   std::string parent;
   for (size_t from = 0;;) {
@@ -278,13 +282,27 @@ const Fields::Field& field_at(const Fields& fields, const std::string& path,
     const std::string name = path.substr(from, dot - from);
     const Fields::Field* field = find(*group, name);
     if (field == nullptr) fail_unknown(where, name, parent, *group);
-    if (dot == std::string::npos) return *field;
+    if (dot == std::string::npos) return {field, {}};
+    if (field->open) return {field, path.substr(dot + 1)};
     parent = path_of(parent, name);
     if (!field->group)
       fail(where, fmt::format("'{}' is one value and has no keys below it.", parent));
     group = field->group.get();
     from = dot + 1;
   }
+}
+
+/// `map` with the entry at a path such as data.path replaced or added.
+Tree with_entry(Tree map, const std::string& path, Tree value) {
+  if (map.kind != Tree::Kind::Map) map = Tree::map();
+  const size_t dot = path.find('.');
+  const std::string name = path.substr(0, dot);
+  if (dot != std::string::npos) {
+    const Tree* below = map.find(name);
+    value =
+        with_entry(below == nullptr ? Tree::map() : *below, path.substr(dot + 1), std::move(value));
+  }
+  return map.set(name, std::move(value));
 }
 
 // ---- Help.
@@ -407,6 +425,23 @@ Fields& Fields::add_group(std::string name, Fields group, std::string help) {
   return *this;
 }
 
+Fields& Fields::add_keys(std::string name, Tree& map, std::string help, std::string of) {
+  const std::string wanted = fmt::format("a map with {}", of);
+  append(fields_, {std::move(name),
+                   std::move(help),
+                   std::move(of),
+                   {},
+                   [&map, wanted](const Tree& tree) {
+                     if (tree.kind == Tree::Kind::Null) return;
+                     if (tree.kind != Tree::Kind::Map) refuse(tree, wanted);
+                     map = tree;
+                   },
+                   [&map] { return map; },
+                   nullptr,
+                   /*open=*/true});
+  return *this;
+}
+
 Fields& Fields::add_choice(std::string name, std::vector<std::string> names, std::string help,
                            std::function<void(size_t)> choose, std::function<size_t()> chosen) {
   append(fields_, {std::move(name),
@@ -431,8 +466,10 @@ void set_field(const Fields& fields, std::string_view assignment) {
   if (equals == std::string_view::npos || equals == 0)
     fail(where, "has no 'key=' in front of the value; give --set key=value.");
   const std::string path(assignment.substr(0, equals));
-  const Fields::Field& field = field_at(fields, path, where);
-  read_field(field, assigned_value(field, std::string(assignment.substr(equals + 1)), where), path);
+  const auto [field, rest] = field_at(fields, path, where);
+  Tree value = assigned_value(*field, std::string(assignment.substr(equals + 1)), where);
+  if (!rest.empty()) value = with_entry(field->write(), rest, std::move(value));
+  read_field(*field, value, path);
 }
 
 Tree to_tree(const Fields& fields) {

@@ -43,6 +43,7 @@ class Fields {
     std::function<void(const Tree&)> read;
     std::function<Tree()> write;
     std::shared_ptr<Fields> group;  // a nested struct instead of read and write
+    bool open = false;              // a map whose keys are another struct's: kept as it is
   };
 
   Fields& add(std::string name, bool& value, std::string help);
@@ -70,6 +71,10 @@ class Fields {
         });
   }
   Fields& add_group(std::string name, Fields group, std::string help);
+
+  /// A map that somebody else reads: any keys, kept with the places they came from. `of` says whose
+  /// they are, for help ("keys of train.yaml"). `--set name.a.b=1` adds to it.
+  Fields& add_keys(std::string name, Tree& map, std::string help, std::string of);
 
   /// The fields of `other` behind these.
   Fields& add_all(const Fields& other);

@@ -27,6 +27,9 @@ NetworkSpec mobilenetv2(const ZooOptions& options);
 /// stages (the paper has 2, and 1, 2, 2, 2, 1, 2, 1), so that the last image is 4x4; 87.96 M
 /// multiply-accumulates in convolutions. No dropout.
 NetworkSpec mobilenetv2_cifar(const ZooOptions& options);
+/// A small one for grey 28x28 images in little time: stem with stride 2, seven blocks of 8 to 40
+/// channels, header of 160; about as many multiply-accumulates as resnet8-s2.
+NetworkSpec mobilenetv2_s2(const ZooOptions& options);
 
 /// AlexNet in one tower (Krizhevsky, arXiv:1404.5997), as torchvision has it. The first fully
 /// connected layer takes whatever the convolutions leave (6x6 for 224x224).

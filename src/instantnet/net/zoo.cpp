@@ -26,8 +26,8 @@ Known large(const std::string& name, NetworkSpec (*build)(const ZooOptions&),
 }
 
 Known space(const std::string& op) {
-  return {{"space:" + op, "InstantNet's search space, all cells alike (Fu et al., DAC 2021)", 3, 32, 32,
-           100},
+  return {{"space:" + op, "InstantNet's search space, all cells alike (Fu et al., DAC 2021)", 3, 32,
+           32, 100},
           [=](const ZooOptions& options) { return space_of(op, options); }};
 }
 
@@ -48,6 +48,9 @@ std::vector<Known> make_table() {
       {{"mobilenetv2-cifar",
         "MobileNetV2 with strides for 32x32 images (Sandler et al., CVPR 2018)", 3, 32, 32, 100},
        mobilenetv2_cifar},
+      {{"mobilenetv2-s2", "a small MobileNetV2 with a stride-2 stem, for grey 28x28 images", 1, 28,
+        28, 10},
+       mobilenetv2_s2},
       large("alexnet", alexnet, "AlexNet in one tower (Krizhevsky, arXiv:1404.5997)"),
       large("vgg16", vgg16, "VGG16 without batch norm (Simonyan and Zisserman, ICLR 2015)"),
   };

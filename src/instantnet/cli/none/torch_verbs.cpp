@@ -24,6 +24,7 @@ void add_missing(CLI::App& app, const std::string& name, const std::string& does
 }  // namespace
 
 void add_torch_verbs(CLI::App& app) {
+  add_missing(app, "pipeline", "The whole flow from one config");
   add_missing(app, "search",
               "Find a network whose accuracy survives the lowest bit-width at a given cost");
   add_missing(app, "train", "Train one set of weights for several bit-widths");

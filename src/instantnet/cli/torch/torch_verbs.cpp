@@ -5,6 +5,7 @@
 namespace instantnet::cli {
 
 void add_torch_verbs(CLI::App& app) {
+  add_pipeline(app);
   add_search(app);
   add_train(app);
   add_eval(app);

@@ -9,6 +9,8 @@ namespace instantnet::cli {
 
 /// `instantnet search`: which network.
 void add_search(CLI::App& app);
+/// `instantnet pipeline`: all of it from one config.
+void add_pipeline(CLI::App& app);
 /// `instantnet train`: a network from a config.
 void add_train(CLI::App& app);
 /// `instantnet eval`: a checkpoint on a test set, at every bit-width.
