@@ -1,14 +1,16 @@
-# make demo   sets up, builds, trains an SP-Net on Fashion-MNIST and prints its accuracy at every bit-width
+# make demo   sets up, builds and runs the whole flow on Fashion-MNIST: search, train, freeze, map, bundle, run, report
 # make test   sets up, builds, runs all tests
 JOBS ?= $(shell nproc)
 PROGRAM := build/release/bin/instantnet
+PIPELINE ?= configs/pipeline.yaml
 DEMO ?= configs/demo.yaml
 
-.PHONY: help setup build demo demo-wide test test-light test-asan bench format clean
+.PHONY: help setup build demo demo-train demo-wide test test-light test-asan bench format clean
 
 help:
 	@sed -n '1,2s/^# //p' Makefile
-	@echo "also: build, demo-wide (six bit-widths), test-light (no torch), test-asan, bench, format, clean"
+	@echo "also: build, demo-train (training alone, beside one network for each bit-width), demo-wide (six bit-widths),"
+	@echo "      test-light (no torch), test-asan, bench, format, clean"
 
 setup:
 	@tools/setup.sh
@@ -20,7 +22,10 @@ build: setup
 	@cmake --build --preset release -j $(JOBS)
 
 demo: build
-	@$(PROGRAM) train -c $(DEMO) -o runs/demo --force
+	@$(PROGRAM) pipeline -c $(PIPELINE) -o runs/demo --resume
+
+demo-train: build
+	@$(PROGRAM) train -c $(DEMO) -o runs/demo-train --force
 
 demo-wide: build
 	@$(PROGRAM) train -c $(DEMO) -o runs/demo-wide --force --set bits=[2,3,4,6,8,32]

@@ -132,6 +132,49 @@ class NetworkSession {
   std::unique_ptr<instantnet_session, Free> session_;
 };
 
+/// Chooses the bit-width of each inference by a budget that changes (instantnet_policy_*).
+class BudgetPolicy {
+ public:
+  /// A bit-width, what an inference costs in the unit of the budgets, and its accuracy.
+  struct Width {
+    int bits = 0;
+    double cost = 0, accuracy = 0;
+  };
+  struct Choice {
+    int bits = 0;      // 0: skip the inference
+    bool fits = true;  // within the budget
+  };
+
+  explicit BudgetPolicy(const std::vector<Width>& widths, long hold = 1, double margin = 0,
+                        bool skip = false) {
+    std::vector<int> bits;
+    std::vector<double> costs, accuracies;
+    for (const Width& one : widths) {
+      bits.push_back(one.bits);
+      costs.push_back(one.cost);
+      accuracies.push_back(one.accuracy);
+    }
+    instantnet_policy* policy = nullptr;
+    detail::expect_ok(instantnet_policy_create(bits.data(), costs.data(), accuracies.data(),
+                                               widths.size(), hold, margin, skip ? 1 : 0, &policy));
+    policy_.reset(policy);
+  }
+
+  Choice next(double budget) {
+    Choice choice;
+    int fits = 0;
+    detail::expect_ok(instantnet_policy_next(policy_.get(), budget, &choice.bits, &fits));
+    choice.fits = fits != 0;
+    return choice;
+  }
+
+ private:
+  struct Free {
+    void operator()(instantnet_policy* policy) const { instantnet_policy_free(policy); }
+  };
+  std::unique_ptr<instantnet_policy, Free> policy_;
+};
+
 }  // namespace instantnet
 
 #endif  // INSTANTNET_HPP

@@ -372,6 +372,7 @@ class Run {
       facts.part = sources_.validation ? "validation" : "test";
       facts.evaluation = evaluate_on(facts.part, facts.bits);
       if (!facts.evaluation.complete) return false;
+      if (!sources_.validation) tested_ = {state_.total_steps, facts.bits, facts.evaluation};
     }
     as_writer([&] { journal_->epoch(facts, phase_.meters); });
     phase_.meters.clear();
@@ -397,17 +398,24 @@ class Run {
 
   // ---- The end.
 
+  /// Whether the last epoch's evaluation was this one.
+  bool is_just_tested() const {
+    return tested_.total_steps == state_.total_steps && tested_.bits == result_.bits;
+  }
+
   /// Recalibration, the test set, the last checkpoint. False when stopped; then last/ is the end of
   /// the joint phase.
   bool finish() {
     const bool fresh = state_.phase != kDone;
-    if (fresh && options().recalibrate_images > 0 && phase_.total_steps > 0)
+    const bool recalibrates = fresh && options().recalibrate_images > 0 && phase_.total_steps > 0;
+    if (recalibrates)
       recalibrate(*model_, *executor_, *sources_.train, options().bits,
                   options().recalibrate_images, mix(options().seed, kCalibration),
                   &around_.progress);
     result_.bits =
         plan_.joint_phase && options().epochs > 0 ? options().bits : std::vector<int>{kFloatBits};
-    result_.evaluation = evaluate_on("test", result_.bits);
+    result_.evaluation =
+        !recalibrates && is_just_tested() ? tested_.evaluation : evaluate_on("test", result_.bits);
     if (!result_.evaluation.complete) return false;
     if (!fresh) return true;
     as_writer(
@@ -496,6 +504,12 @@ class Run {
   RunState state_;
   int64_t steps_per_epoch_ = 1;
   int64_t epoch_images_ = 0;
+  /// The latest evaluation on the test set.
+  struct {
+    int64_t total_steps = -1;  // minibatches in the run then; -1: none yet
+    std::vector<int> bits;
+    Evaluation evaluation;
+  } tested_;
   int64_t saved_steps_ = -1;  // minibatches in the run when last/ was written; -1 = never
   double epoch_seconds_ = 0;
   Stopwatch watch_;
