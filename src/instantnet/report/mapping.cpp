@@ -55,17 +55,25 @@ Tree device_tree(const Accelerator& device) {
 
 // ---- A layer
 
-/// Bytes that the outermost level reads and writes.
+/// Bytes that the outermost level moves of what its bandwidth limits: all, or reads where there is
+/// no limit for both. Finished outputs leave as activations (docs/cost-model.md, 15).
 double outermost_bytes(const LayerPlan& layer, const Accelerator& device) {
   const mapper::StorageLevel& level = device.levels.front();
-  double bits = 0;
+  const bool writes = level.bandwidth.total > 0 || level.bandwidth.read == 0;
+  const auto words = [&](int bits) { return mapper::words_per_element(level, bits); };
+  double sum = 0;
   for (const Tensor t : kAllTensors) {
     const mapper::Accesses& moved = layer.found.cost.counts.levels.front()[t];
-    const int element = mapper::element_bits(device, layer.precision(), t);
-    bits += static_cast<double>(moved.reads + moved.updates + moved.fills) *
-            mapper::words_per_element(level, element) * level.word_bits;
+    const int64_t elements = moved.reads + (writes ? moved.updates + moved.fills : 0);
+    sum += static_cast<double>(elements) *
+           words(mapper::element_bits(device, layer.precision(), t));
   }
-  return bits / 8;
+  const LayerShape& shape = layer.shape;
+  if (writes)
+    sum -= static_cast<double>(shape.n * shape.k * shape.p * shape.q) *
+           (words(mapper::element_bits(device, layer.precision(), Tensor::Outputs)) -
+            words(layer.precision().activation));
+  return sum * level.word_bits / 8;
 }
 
 /// [weights, inputs, outputs, network] of each level.

@@ -1,6 +1,7 @@
 // Training curves: run.jsonl of `instantnet train`.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <filesystem>
 
 #include "instantnet/core/error.h"
@@ -109,8 +110,12 @@ Training read_training(Source& source, const std::string& folder, const std::str
 
 std::vector<Training> read_independent(Source& source, const std::string& folder) {
   constexpr std::string_view kPrefix = "bits-";
+  std::vector<std::string> names = source.folders(folder);
+  // By bit-width: bits-4 before bits-32.
+  std::stable_sort(names.begin(), names.end(),
+                   [](const auto& a, const auto& b) { return a.size() < b.size(); });
   std::vector<Training> all;
-  for (const std::string& name : source.folders(folder))
+  for (const std::string& name : names)
     if (name.starts_with(kPrefix) && source.has(joined(folder, name + "/run.jsonl")))
       all.push_back(read_training(source, joined(folder, name),
                                   fmt::format("{} bits alone", name.substr(kPrefix.size())),

@@ -1,9 +1,9 @@
 // ---- Accuracy at every bit-width, and against what it costs.
 
 const kCosts = {
-  edp: {name: 'EDP', axis: 'energy-delay product of one image', of: edpOf, text: edp, unit: 'J·s', less: 'less EDP'},
-  energy: {name: 'Energy', axis: 'energy of one image', of: (total) => total.energy_pj * 1e-12, text: (v) => si(v, 'J'), unit: 'J', less: 'less energy'},
-  latency: {name: 'Latency', axis: 'latency of one image', of: (total) => total.latency_ms * 1e-3, text: seconds, unit: 's', less: 'less time'},
+  edp: {name: 'EDP', axis: 'energy-delay product of one image', of: edpOf, text: edp, unit: 'J·s', less: 'less EDP', more: 'the EDP'},
+  energy: {name: 'Energy', axis: 'energy of one image', of: (total) => total.energy_pj * 1e-12, text: (v) => si(v, 'J'), unit: 'J', less: 'less energy', more: 'the energy'},
+  latency: {name: 'Latency', axis: 'latency of one image', of: (total) => total.latency_ms * 1e-3, text: seconds, unit: 's', less: 'less time', more: 'the time'},
 };
 
 /** All systems of all runs, with a name, a colour and a symbol each. */
@@ -44,7 +44,8 @@ function costSentence(systems, device, cost) {
     const own = enough.reduce((a, b) => b.value < a.value ? b : a);
     const change = 1 - own.value / best.value;
     return `what ${rival.label} reaches at its best (${percent(best.accuracy)}), InstantNet reaches at ${bitsText(own.bits)} for `
-      + (change >= 0 ? `${percent(change, 0)} ${cost.less}` : `${times(own.value / best.value)} the ${cost.name === 'EDP' ? 'EDP' : cost.name.toLowerCase()}`);
+      + (change >= 0.9 ? `${times(best.value / own.value)} ${cost.less}` : change >= 0 ? `${percent(change, 0)} ${cost.less}`
+        : `${times(own.value / best.value)} ${cost.more}`);
   });
   if (sentences.length > 0) return `On ${device}, ${sentences.join('; ')}.`;
   const low = ours[0], high = ours[ours.length - 1];
@@ -56,10 +57,9 @@ function costSentence(systems, device, cost) {
 function costOption(systems, device, cost) {
   return (ink, width) => ({
     legend: {data: systems.map((system) => system.label)},
-    grid: {left: 12, right: 24, top: 44, bottom: 40, containLabel: true},
-    xAxis: axis(ink, `${cost.axis} on ${device} (log)`, {type: 'log', axisLabel: {formatter: (v) => si(v, cost.unit)}, min: (v) => v.min * 0.8, max: (v) => v.max * 1.25}),
-    yAxis: axis(ink, width < kNarrow ? '' : 'accuracy', {type: 'value', scale: true, nameGap: 52, axisLabel: {formatter: (v) => `${+v.toFixed(2)} %`},
-      min: (v) => v.min - (v.max - v.min) * 0.08, max: (v) => v.max + (v.max - v.min) * 0.12}),
+    xAxis: xAxis(ink, `${cost.axis} on ${device} (log)`, {type: 'log', axisLabel: {formatter: (v) => si(v, cost.unit)}, ...wide}),
+    yAxis: yAxis(ink, 'accuracy', {type: 'value', scale: true, axisLabel: {formatter: (v) => `${+v.toFixed(2)} %`},
+      ...roomy}),
     tooltip: {trigger: 'item', formatter: ({data}) => tip(`${data.name} at ${bitsText(data.point.bits)}`, [
       ['accuracy', percent(data.point.accuracy)], ['energy', energy(data.point.total.energy_pj)],
       ['latency', milliseconds(data.point.total.latency_ms)], ['EDP', edp(edpOf(data.point.total))],
@@ -110,8 +110,8 @@ function widthFigure(parent, systems) {
   figure(parent, {id: 'accuracy-width', title: 'Accuracy at each bit-width', height: 300,
     label: `Systems: ${systems.map((system) => system.label).join(', ')}.`,
     option: (ink, width) => ({
-      xAxis: axis(ink, 'bit-width', {type: 'category', data: widths.map(String)}),
-      yAxis: axis(ink, width < kNarrow ? '' : 'accuracy', {type: 'value', scale: true, nameGap: 52, axisLabel: {formatter: (v) => `${+v.toFixed(2)} %`}}),
+      xAxis: xAxis(ink, 'bit-width', {type: 'category', data: widths.map(String)}),
+      yAxis: yAxis(ink, 'accuracy', {type: 'value', scale: true, axisLabel: {formatter: (v) => `${+v.toFixed(2)} %`}}),
       tooltip: {trigger: 'axis', formatter: (all) => tip(bitsText(all[0].axisValue), all.filter((one) => one.value !== null)
         .map((one) => [one.seriesName, percent(one.value / 100), one.color]))},
       series: systems.map((system) => ({type: 'line', name: system.label, color: systemColor(ink, system), symbol: system.symbol, symbolSize: 9,

@@ -38,10 +38,10 @@ function traceFigure(parent, budget) {
       return {
         legend: {data: asEnergy ? ['budget', 'energy taken'] : ['budget']},
         axisPointer: {link: [{xAxisIndex: 'all'}]},
-        grid: [{left: 64, right: 20, top: 40, height: '42%'}, {left: 64, right: 20, bottom: 44, height: '26%'}],
-        xAxis: [axis(ink, '', {type: 'value', gridIndex: 0, axisLabel: {show: false}, max: 'dataMax'}), axis(ink, 'inference', {type: 'value', gridIndex: 1, max: 'dataMax', axisLabel: {formatter: (v) => si(v)}})],
-        yAxis: [axis(ink, width < kNarrow ? '' : `budget${unit ? ` (${unit})` : ''}`, {type: 'value', gridIndex: 0, nameGap: 44}),
-          axis(ink, width < kNarrow ? '' : 'bits', {type: 'category', gridIndex: 1, nameGap: 44, data: widths.map((bits) => bits === 0 ? 'skip' : String(bits)), splitLine: {show: true, lineStyle: {color: ink.faint}}})],
+        grid: [{left: 48, right: 24, top: 62, height: '40%'}, {left: 48, right: 24, bottom: 44, height: '24%'}],
+        xAxis: [xAxis(ink, '', {type: 'value', gridIndex: 0, axisLabel: {show: false}, max: 'dataMax'}), xAxis(ink, 'inference', {type: 'value', gridIndex: 1, max: 'dataMax', axisLabel: {formatter: (v) => si(v)}})],
+        yAxis: [yAxis(ink, `budget${unit ? ` (${unit})` : ''}`, {type: 'value', gridIndex: 0}),
+          yAxis(ink, 'bits', {type: 'category', gridIndex: 1, data: widths.map((bits) => bits === 0 ? 'skip' : String(bits)), splitLine: {show: true, lineStyle: {color: ink.faint}}})],
         tooltip: {trigger: 'axis', formatter: (all) => {
           const at = all[0].value[0], one = shown.find(([first, length]) => at >= first && at <= first + length) || shown[0];
           return tip(`inference ${count(Math.round(at))}`, [['budget', `${one[2]} ${unit}`], ['bits', one[3] || 'skipped'], ['energy', energy(one[5])], ['within the budget', one[4] ? 'yes' : 'no']]);
@@ -60,10 +60,10 @@ function outcomeFigure(parent, budget) {
   const mean = (one) => one.energy_pj / Math.max(1, one.inferences) * 1e-12;
   figure(parent, {id: 'budget-outcome', title: 'The policy against fixed bit-widths', height: 320, label: 'Mean energy of an inference against accuracy; hollow points break the budget.',
     option: (ink, width) => ({
-      legend: null, grid: {left: 12, right: 30, top: 24, bottom: 40, containLabel: true},
-      xAxis: axis(ink, 'mean energy of an inference (log)', {type: 'log', axisLabel: {formatter: (v) => si(v, 'J')}, min: (v) => v.min * 0.8, max: (v) => v.max * 1.25}),
-      yAxis: axis(ink, width < kNarrow ? '' : 'accuracy', {type: 'value', scale: true, nameGap: 52, axisLabel: {formatter: (v) => `${+v.toFixed(2)} %`},
-        min: (v) => v.min - (v.max - v.min) * 0.08, max: (v) => v.max + (v.max - v.min) * 0.15}),
+      legend: null, grid: {left: 12, right: 30, top: 34, bottom: 40, containLabel: true},
+      xAxis: xAxis(ink, 'mean energy of an inference (log)', {type: 'log', axisLabel: {formatter: (v) => si(v, 'J')}, ...wide}),
+      yAxis: yAxis(ink, 'accuracy', {type: 'value', scale: true, axisLabel: {formatter: (v) => `${+v.toFixed(2)} %`},
+        ...roomy}),
       tooltip: {formatter: ({data}) => tip(data.row.name, [['accuracy', percent(outcomeAccuracy(data.row))], ['energy', energy(data.row.energy_pj)], ['violations', count(data.row.violations)], ['skipped', count(data.row.skipped)]])},
       series: [{type: 'scatter', symbolSize: 13, labelLayout: {hideOverlap: true},
         label: {show: true, position: 'top', color: ink.ink, fontSize: 11, formatter: ({data}) => data.row.name.replace('always ', '')},

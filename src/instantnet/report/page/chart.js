@@ -27,14 +27,22 @@ function widthColor(ink, bits, all) {
   return ink.widths[Math.max(0, at)];
 }
 
-/** An axis that looks like all others. */
-function axis(ink, name, more = {}) {
+function axis(ink, name, more, place) {
   const value = more.type !== 'category';
-  return {name, nameLocation: 'middle', nameGap: 30, nameTextStyle: {color: ink.muted, fontSize: 12},
-    axisLine: {show: !value, lineStyle: {color: ink.line}}, axisTick: {show: false},
-    axisLabel: {color: ink.muted, fontSize: 11, hideOverlap: true}, splitLine: {show: value, lineStyle: {color: ink.faint}},
-    ...more, ...(more.axisLabel ? {axisLabel: {color: ink.muted, fontSize: 11, hideOverlap: true, ...more.axisLabel}} : {})};
+  return {name, ...place, nameTextStyle: {color: ink.muted, fontSize: 12, ...place.nameTextStyle},
+    axisLine: {show: !value, lineStyle: {color: ink.line}}, axisTick: {show: false}, splitLine: {show: value, lineStyle: {color: ink.faint}}, ...more,
+    axisLabel: {color: ink.muted, fontSize: 11, hideOverlap: true, showMinLabel: more.min === undefined ? undefined : typeof more.min !== 'function',
+      showMaxLabel: more.max === undefined ? undefined : typeof more.max !== 'function', ...more.axisLabel}};
 }
+
+/** Below the plot, its name in the middle. */
+const xAxis = (ink, name, more = {}) => axis(ink, name, more, {nameLocation: 'middle', nameGap: 30});
+/** Its name stands on top, to be read without turning the head. */
+const yAxis = (ink, name, more = {}) => axis(ink, name, more, {nameLocation: 'end', nameGap: 12, nameTextStyle: {align: 'left', padding: [0, 0, 0, -4]}});
+
+/** Some room around what is drawn. */
+const wide = {min: (v) => v.min * 0.8, max: (v) => v.max * 1.25};
+const roomy = {min: (v) => v.min - (v.max - v.min || 1) * 0.08, max: (v) => v.max + (v.max - v.min || 1) * 0.15};
 
 /** What a tooltip says: a heading and rows of name and value. */
 function tip(title, rows) {
@@ -46,7 +54,7 @@ function base(ink, option) {
   return {
     animation: false, backgroundColor: 'transparent', color: ink.systems,
     textStyle: {fontFamily: 'system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", sans-serif', color: ink.ink},
-    grid: {left: 12, right: 20, top: 44, bottom: 40, containLabel: true},
+    grid: {left: 12, right: 24, top: 66, bottom: 40, containLabel: true},
     ...option,
     legend: option.legend === null ? undefined : {type: 'scroll', top: 0, left: 0, itemWidth: 18, itemHeight: 10, itemGap: 16,
       textStyle: {color: ink.ink, fontSize: 12}, pageTextStyle: {color: ink.muted}, pageIconColor: ink.ink,

@@ -19,13 +19,20 @@ function deploymentSentence(deployment) {
   return text ? `${text[0].toUpperCase()}${text.slice(1)}.` : '';
 }
 
+/** The next step of 1, 2, 5, ... times a power of 1024 for an axis of bytes. */
+function niceBytes(step) {
+  const unit = 1024 ** Math.floor(Math.log(Math.max(step, 1)) / Math.log(1024));
+  const most = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000].find((one) => one * unit >= step);
+  return (most || 1024) * unit;
+}
+
 function sizeFigure(parent, model) {
   const widths = widthsOf(model.bytes_of_separate_files);
   figure(parent, {id: 'size', title: 'Size of the file', height: 190, label: 'One file for all bit-widths against one file each.',
     option: (ink, width) => ({
       grid: {left: 12, right: 24, top: 36, bottom: 40, containLabel: true},
-      xAxis: axis(ink, 'bytes', {type: 'value', axisLabel: {formatter: bytes}}),
-      yAxis: axis(ink, '', {type: 'category', inverse: true, data: ['one for all', 'one each'], splitLine: {show: false}}),
+      xAxis: xAxis(ink, 'bytes', {type: 'value', interval: niceBytes(Math.max(model.bytes, widths.reduce((sum, bits) => sum + model.bytes_of_separate_files[bits], 0)) / 5), axisLabel: {formatter: bytes}}),
+      yAxis: yAxis(ink, '', {type: 'category', inverse: true, data: ['one for all', 'one each'], splitLine: {show: false}}),
       tooltip: {trigger: 'item', formatter: ({seriesName, value}) => tip(seriesName, [['size', bytes(value)]])},
       series: [{type: 'bar', name: 'all bit-widths', stack: 'all', barMaxWidth: 30, color: ink.bar, data: [model.bytes, null]},
         ...widths.map((bits) => ({type: 'bar', stack: 'all', name: bitsText(bits), barMaxWidth: 30, color: widthColor(ink, bits, widths), data: [null, model.bytes_of_separate_files[bits]]}))]}),
@@ -39,8 +46,8 @@ function timeFigure(parent, bench) {
   const widths = widthsOf(bench.bits), keys = Object.keys(kTimes);
   figure(parent, {id: 'times', title: 'Measured times', height: 340, label: 'Of one image, on this processor; logarithmic.',
     option: (ink, width) => ({
-      xAxis: axis(ink, 'bit-width', {type: 'category', data: widths.map(String)}),
-      yAxis: axis(ink, '', {type: 'log', axisLabel: {formatter: microseconds}}),
+      xAxis: xAxis(ink, 'bit-width', {type: 'category', data: widths.map(String)}),
+      yAxis: yAxis(ink, '', {type: 'log', axisLabel: {formatter: microseconds}}),
       tooltip: {trigger: 'axis', formatter: (all) => tip(bitsText(all[0].axisValue), all.map((one) => [one.seriesName, microseconds(one.value), one.color]))},
       series: keys.map((key, i) => ({type: 'line', name: kTimes[key], symbol: kSymbols[i], symbolSize: 9, lineStyle: {width: 1.2}, color: ink.systems[i],
         data: widths.map((bits) => bench.bits[bits][key] > 0 ? bench.bits[bits][key] : null)}))}),

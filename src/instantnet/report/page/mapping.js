@@ -62,8 +62,8 @@ function widthEnergyFigure(parent, plan, shown) {
     option: (ink, width) => {
       const names = partNames(plan, plan.layers, shown.split);
       return {
-        xAxis: axis(ink, 'bit-width', {type: 'category', data: widths.map(String)}),
-        yAxis: axis(ink, width < kNarrow ? '' : 'energy', {type: 'value', nameGap: 56, axisLabel: {formatter: energy}}),
+        xAxis: xAxis(ink, 'bit-width', {type: 'category', data: widths.map(String)}),
+        yAxis: yAxis(ink, 'energy', {type: 'value', axisLabel: {formatter: energy}}),
         tooltip: {trigger: 'axis', axisPointer: {type: 'shadow'}, formatter: (all) => tip(bitsText(all[0].axisValue),
           [...all.filter((one) => one.value > 0).reverse().map((one) => [one.seriesName, energy(one.value), one.color]), ['all', energy(all.reduce((sum, one) => sum + one.value, 0))]])},
         series: names.map((name) => ({type: 'bar', stack: 'all', name, barMaxWidth: 56, color: partColor(ink, plan, shown.split, name, names),
@@ -84,8 +84,8 @@ function layerEnergyFigure(parent, plan, shown) {
       const layers = layersAt(plan, shown.bits), names = partNames(plan, layers, shown.split);
       return {
         grid: {left: 12, right: 24, top: 36, bottom: 40, containLabel: true},
-        xAxis: axis(ink, `energy at ${bitsText(shown.bits)}, all layers of a shape together`, {type: 'value', axisLabel: {formatter: energy}}),
-        yAxis: axis(ink, '', {type: 'category', inverse: true, data: layers.map(layerName), axisLabel: {interval: 0, width: width < kNarrow ? 110 : 220, overflow: 'truncate'}, splitLine: {show: false}}),
+        xAxis: xAxis(ink, `energy at ${bitsText(shown.bits)}, all layers of a shape together`, {type: 'value', axisLabel: {formatter: energy}}),
+        yAxis: yAxis(ink, '', {type: 'category', inverse: true, data: layers.map(layerName), axisLabel: {interval: 0, width: width < kNarrow ? 110 : 220, overflow: 'truncate'}, splitLine: {show: false}}),
         tooltip: {trigger: 'axis', axisPointer: {type: 'shadow'}, formatter: (all) => tip(all[0].axisValue,
           [...all.filter((one) => one.value > 0).map((one) => [one.seriesName, energy(one.value), one.color]), ['all', energy(all.reduce((sum, one) => sum + one.value, 0))]])},
         series: names.map((name) => ({type: 'bar', stack: 'all', name, barMaxWidth: 16, color: partColor(ink, plan, shown.split, name, names),
@@ -99,7 +99,7 @@ function rooflineFigure(parent, plan, shown) {
   const outer = plan.device.levels[0].name, speed = plan.device.bytes_a_cycle, widths = planWidths(plan);
   const at = (layer) => ({value: [layer.macs / Math.max(layer.bytes, 1e-9), layer.macs / layer.cycles], layer});
   const kept = () => shown.roofs === 'all' ? plan.layers : layersAt(plan, shown.bits);
-  return figure(parent, {id: 'roofline', title: `Roofline: MACs a byte of ${outer} against MACs a cycle`, height: (width) => width < kNarrow ? 360 : 420,
+  return figure(parent, {id: 'roofline', title: 'Roofline', height: (width) => width < kNarrow ? 360 : 420,
     label: 'Slanted: what the memory allows; flat: what the multipliers do; points: layers.',
     option: (ink, width) => {
       const layers = kept(), peaks = new Map();
@@ -112,9 +112,9 @@ function rooflineFigure(parent, plan, shown) {
         data: [...(speed > 0 ? [[Math.max(left, low / speed), speed * Math.max(left, low / speed)], [peak / speed, peak]] : [[left, peak]]), [right, peak]]}));
       const shownWidths = widths.filter((bits) => layers.some((layer) => layer.bits === bits));
       return {
-        legend: {data: shownWidths.map(bitsText)}, grid: {left: 12, right: 28, top: 44, bottom: 40, containLabel: true},
-        xAxis: axis(ink, `MACs a byte of ${outer}`, {type: 'log', min: left, max: right, axisLabel: {formatter: (v) => si(v)}}),
-        yAxis: axis(ink, width < kNarrow ? '' : 'MACs a cycle', {type: 'log', min: low, max: top * 1.6, nameGap: 44, axisLabel: {formatter: (v) => si(v)}}),
+        legend: {data: shownWidths.map(bitsText)},
+        xAxis: xAxis(ink, `MACs a byte of ${outer}`, {type: 'log', min: left, max: right, axisLabel: {formatter: (v) => si(v)}}),
+        yAxis: yAxis(ink, 'MACs a cycle', {type: 'log', min: low, max: top * 1.6, axisLabel: {formatter: (v) => si(v)}}),
         tooltip: {trigger: 'item', formatter: ({data}) => tip(`${data.layer.name} at ${bitsText(data.layer.bits)}`, [
           ['MACs a cycle', digits(data.value[1])], [`of at most`, digits(data.layer.peak)], ['MACs a byte', digits(data.value[0])],
           ['bound by', data.layer.bound_by], ['utilisation', percent(data.layer.utilization, 1)]])},
@@ -133,11 +133,11 @@ function gapText(layer) {
 const gapOf = (layer) => layer.certified ? 0 : layer.lower_bound > 0 ? layer.value / layer.lower_bound - 1 : null;
 
 function proofSentence(plan) {
-  const proof = proofOf([plan]), search = plan.search;
+  const proof = proofOf([plan]), search = plan.search, objective = search.objective === 'edp' ? 'EDP' : search.objective;
   const what = search.engine === 'template' ? `among the mappings of the dataflow ${search.template}` : `among all mappings with ${search.factors} factors`;
-  if (proof.proven === proof.all) return `Every one of the ${proof.all} mappings is proven to have the least ${search.objective} ${what}.`;
-  return `${proof.proven} of ${proof.all} mappings are proven to have the least ${search.objective} ${what}`
-    + (proof.gap === null ? '; some have no bound.' : `; the others are at most ${percent(proof.gap, 1)} above it.`);
+  if (proof.proven === proof.all) return `Every one of the ${proof.all} mappings is proven to have the least ${objective} ${what}.`;
+  const rest = proof.gap === null ? 'some have no bound' : `${proof.proven === 0 ? 'all' : 'the others'} are at most ${percent(proof.gap, 1)} above the least possible`;
+  return `${proof.proven === 0 ? 'None' : proof.proven} of the ${proof.all} mappings ${proof.proven === 1 ? 'is' : 'are'} proven to have the least ${objective} ${what}; ${rest}.`;
 }
 
 function layersTable(parent, plan, bits) {
@@ -167,7 +167,7 @@ function totalsTable(parent, plan) {
     {name: 'optimum', of: (one) => one.proven ? 'proven' : '–', left: true}], rows);
   if (plan.switches.length > 0)
     table(parent, `Switching on ${plan.name}`, [{name: 'from', of: (one) => one.from}, {name: 'to', of: (one) => one.to},
-      {name: 'layers that change', of: (one) => one.layers}, {name: 'cycles', of: (one) => one.cycles, text: count}, {name: 'time', of: (one) => one.us, text: microseconds},
+      {name: 'layers that change', of: (one) => one.layers}, {name: 'cycles', of: (one) => one.cycles, text: (v) => digits(v)}, {name: 'time', of: (one) => one.us, text: microseconds},
       {name: 'energy', of: (one) => one.energy_pj, text: energy}, {name: 'another FPGA design', of: (one) => one.reconfiguration_ms || null, text: (v) => v ? milliseconds(v) : 'not needed'}], plan.switches);
 }
 

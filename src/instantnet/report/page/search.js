@@ -48,8 +48,8 @@ function weightsFigure(parent, search, operators) {
     label: 'One cell: the weight of each operator by epoch, stacked to 1.',
     option: (ink, width) => ({
       legend: {data: operators},
-      xAxis: axis(ink, 'epoch', {type: 'category', boundaryGap: false, data: epochs.map((epoch) => epoch.epoch)}),
-      yAxis: axis(ink, width < kNarrow ? '' : `weight in cell ${shown.cell}`, {type: 'value', min: 0, max: 1, nameGap: 40}),
+      xAxis: xAxis(ink, 'epoch', {type: 'category', boundaryGap: false, data: epochs.map((epoch) => epoch.epoch)}),
+      yAxis: yAxis(ink, `weight in cell ${shown.cell}`, {type: 'value', min: 0, max: 1}),
       tooltip: {trigger: 'axis', formatter: (points) => tip(`cell ${shown.cell}, epoch ${points[0].axisValue}`,
         [...points].sort((a, b) => b.value - a.value).map((one) => [one.seriesName, percent(one.value, 1), one.color]))},
       series: operators.map((name, k) => ({type: 'line', name, stack: 'all', symbol: 'none', color: operatorColor(ink, operators, name),
@@ -65,8 +65,8 @@ function heatFigure(parent, search, operators) {
     label: 'A column a cell, a row an operator; darker is heavier.',
     option: (ink, width) => ({
       legend: null, grid: {left: 12, right: 12, top: 8, bottom: 44, containLabel: true},
-      xAxis: axis(ink, 'cell', {type: 'category', data: rows.map((_, i) => i), splitLine: {show: false}}),
-      yAxis: axis(ink, '', {type: 'category', data: operators, inverse: true, axisLine: {show: false}}),
+      xAxis: xAxis(ink, 'cell', {type: 'category', data: rows.map((_, i) => i), splitLine: {show: false}}),
+      yAxis: yAxis(ink, '', {type: 'category', data: operators, inverse: true, axisLine: {show: false}}),
       visualMap: {show: false, min: 0, max: 1, inRange: {color: [ink.faint, ink.systems[0]]}},
       tooltip: {formatter: ({value}) => tip(`cell ${value[0]}`, [[operators[value[1]], percent(value[2], 1)]])},
       series: [{type: 'heatmap', itemStyle: {borderColor: ink.surface, borderWidth: 2},
@@ -81,8 +81,8 @@ function searchCostFigure(parent, search) {
   const window = search.window || (search.result && search.result.window);
   figure(parent, {id: 'search-cost', title: 'Cost of the network over time', height: 320, label: 'The band is the window that the result must lie in.',
     option: (ink, width) => ({
-      xAxis: axis(ink, 'epoch', {type: 'value', minInterval: 1}),
-      yAxis: axis(ink, width < kNarrow ? '' : `cost (${kCostUnits[kind] || kind})`, {type: 'value', scale: true, nameGap: 60, axisLabel: {formatter: (v) => si(v)}}),
+      xAxis: xAxis(ink, 'epoch', {type: 'value', minInterval: 1}),
+      yAxis: yAxis(ink, `cost (${kCostUnits[kind] || kind})`, {type: 'value', scale: true, axisLabel: {formatter: (v) => si(v)}}),
       tooltip: {trigger: 'axis', formatter: (points) => tip(`epoch ${points[0].value[0]}`, points.map((one) => [one.seriesName, costText(kind, one.value[1]), one.color]))},
       series: Object.entries(lines).map(([key, name], i) => ({type: 'line', name, color: ink.systems[[0, 1, 2][i]], symbol: kSymbols[i], symbolSize: 5,
         data: search.epochs.filter((epoch) => epoch[key] !== null).map((epoch) => [epoch.epoch, epoch[key]]),
@@ -96,11 +96,11 @@ function decisionFigure(parent, search) {
   figure(parent, {id: 'search-decision', title: 'How decided, how accurate', height: 320,
     label: 'Entropy of the operator weights, 1 at the start; accuracy of the derived network with shared weights.',
     option: (ink, width) => ({
-      xAxis: axis(ink, 'epoch', {type: 'value', minInterval: 1}),
-      yAxis: axis(ink, '', {type: 'value', min: 0, max: 1}),
+      xAxis: xAxis(ink, 'epoch', {type: 'value', minInterval: 1}),
+      yAxis: yAxis(ink, '', {type: 'value', min: 0, max: 1}),
       tooltip: {trigger: 'axis', formatter: (points) => tip(`epoch ${points[0].value[0]}`, points.map((one) => [one.seriesName, percent(one.value[1], 1), one.color]))},
       series: [{type: 'line', name: 'undecided', color: ink.muted, lineStyle: {type: 'dashed'}, symbol: 'none', data: epochs.map((epoch) => [epoch.epoch, epoch.undecided])},
-        ...widths.map((bits) => ({type: 'line', name: `accuracy, ${bitsText(bits)}`, color: widthColor(ink, bits, widths), symbolSize: 5,
+        ...widths.map((bits) => ({type: 'line', name: `accuracy, ${bitsText(bits)}`, color: widthColor(ink, bits, widths), symbol: 'circle', symbolSize: 5,
           data: epochs.filter((epoch) => epoch.accuracy && epoch.accuracy[bits] !== undefined).map((epoch) => [epoch.epoch, epoch.accuracy[bits]])}))]}),
     data: () => [['epoch', 'undecided', ...widths.map((bits) => `accuracy_${bits}`)],
       ...epochs.map((epoch) => [epoch.epoch, epoch.undecided, ...widths.map((bits) => (epoch.accuracy || {})[bits] ?? null)])]});

@@ -41,8 +41,8 @@ function trainingOption(shown, alone) {
       if (all.includes(bits)) series.push(line(`${bitsText(bits)} alone`, bits, curve(one, shown.curve, bits), true));
     if (series.length > 0) series[0].markLine = phaseMarks(ink, shown.training);
     return {
-      xAxis: axis(ink, 'epoch', {type: 'value', minInterval: 1}),
-      yAxis: axis(ink, width < kNarrow ? '' : kind.axis, {type: 'value', scale: true, nameGap: 52, axisLabel: {formatter: (v) => `${+v.toFixed(4)}${kind.unit}`}}),
+      xAxis: xAxis(ink, 'epoch', {type: 'value', minInterval: 1}),
+      yAxis: yAxis(ink, kind.axis, {type: 'value', scale: true, axisLabel: {formatter: (v) => `${+v.toFixed(4)}${kind.unit}`}}),
       tooltip: {trigger: 'axis', formatter: (points) => tip(`epoch ${points[0].value[0]}`, points.map((one) => [one.seriesName, kind.text(one.value[1] / kind.scale), one.color]))},
       series};
   };
