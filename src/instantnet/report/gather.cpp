@@ -18,8 +18,9 @@ bool repeats(const std::vector<std::string>& names, size_t at) {
   return std::count(names.begin(), names.end(), names[at]) > 1;
 }
 
-/// "demo" or "resnet20, mobilenetv2": each network once.
+/// What a pipeline's configuration says; else "resnet20, mobilenetv2": each network once.
 std::string title_of(const std::vector<Run>& runs) {
+  if (runs.size() == 1 && !runs.front().title.empty()) return runs.front().title;
   std::vector<std::string> names;
   for (const Run& run : runs) {
     const std::string& name = run.network.empty() ? run.name : run.network;

@@ -65,8 +65,8 @@ double outermost_bytes(const LayerPlan& layer, const Accelerator& device) {
   for (const Tensor t : kAllTensors) {
     const mapper::Accesses& moved = layer.found.cost.counts.levels.front()[t];
     const int64_t elements = moved.reads + (writes ? moved.updates + moved.fills : 0);
-    sum += static_cast<double>(elements) *
-           words(mapper::element_bits(device, layer.precision(), t));
+    sum +=
+        static_cast<double>(elements) * words(mapper::element_bits(device, layer.precision(), t));
   }
   const LayerShape& shape = layer.shape;
   if (writes)

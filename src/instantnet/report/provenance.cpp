@@ -25,6 +25,7 @@ Tree stage_tree(const Tree& stage) {
   tree.set("name", Tree::of(need(stage, "name", kNoStages).as_string()));
   copy_text(tree, stage, "state");
   copy_text(tree, stage, "key");
+  copy_number(tree, stage, "seconds");
   std::vector<std::string> words;
   if (const Tree* command = stage.find("command"))
     for (const Tree& word : command->items) words.push_back(word.as_string());

@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <filesystem>
 #include <utility>
 
 #include "instantnet/core/error.h"
@@ -11,6 +12,8 @@
 
 namespace instantnet::report {
 namespace {
+
+namespace fs = std::filesystem;
 
 /// Where the training and the search lie, if there are any; "" is the folder itself.
 struct Places {
@@ -35,13 +38,29 @@ Tree list_of(const std::vector<Training>& trainings) {
   return list;
 }
 
+/// In the order in which a pipeline's configuration names the devices; others behind.
+void sort_as_asked(std::vector<DevicePlan>& plans, const Tree& pipeline) {
+  const Tree* asked = find_at(pipeline, {"map", "accelerators"});
+  if (asked == nullptr) return;
+  const auto rank = [&](const DevicePlan& plan) {
+    size_t at = 0;
+    while (at < asked->items.size() && fs::path(asked->items[at].scalar).stem() != plan.device)
+      ++at;
+    return at;
+  };
+  std::stable_sort(plans.begin(), plans.end(),
+                   [&](const auto& a, const auto& b) { return rank(a) < rank(b); });
+}
+
 /// The plans of the folder; those of bundles only for other devices.
-std::vector<DevicePlan> plans_of(Source& source, const Deployment& deployment) {
+std::vector<DevicePlan> plans_of(Source& source, const Deployment& deployment,
+                                 const Tree& pipeline) {
   std::vector<DevicePlan> plans = read_plans(source, "plans");
   for (const DevicePlan& one : deployment.plans)
     if (std::none_of(plans.begin(), plans.end(),
                      [&](const DevicePlan& other) { return other.device == one.device; }))
       plans.push_back(one);
+  sort_as_asked(plans, pipeline);
   return plans;
 }
 
@@ -134,11 +153,13 @@ Run read_run(const std::string& folder, const std::string& name) {
       trainings.push_back(std::move(one));
   }
   const Deployment deployment = read_deployment(source);
-  std::vector<DevicePlan> plans = plans_of(source, deployment);
+  const Tree pipeline = source.has("pipeline.yaml") ? source.map("pipeline.yaml") : Tree::map();
+  std::vector<DevicePlan> plans = plans_of(source, deployment, pipeline);
   if (!places.train && !places.search && !deployment.any && plans.empty()) refuse_empty(folder);
 
   Run run;
   run.name = name;
+  run.title = text_at(pipeline, {"title"});
   Tree mappings = Tree::list();
   for (const DevicePlan& plan : plans) mappings.items.push_back(plan.tree);
   System ours =

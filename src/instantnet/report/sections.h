@@ -98,6 +98,7 @@ std::vector<System> read_rivals(Source& source, std::vector<Training>& trainings
 /// All that one folder holds.
 struct Run {
   std::string name, network;
+  std::string title;  // its pipeline.yaml's; empty: none
   std::vector<System> systems;
   Tree tree;
 };

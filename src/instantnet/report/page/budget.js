@@ -39,7 +39,7 @@ function traceFigure(parent, budget) {
         legend: {data: asEnergy ? ['budget', 'energy taken'] : ['budget']},
         axisPointer: {link: [{xAxisIndex: 'all'}]},
         grid: [{left: 48, right: 24, top: 62, height: '40%'}, {left: 48, right: 24, bottom: 44, height: '24%'}],
-        xAxis: [xAxis(ink, '', {type: 'value', gridIndex: 0, axisLabel: {show: false}, max: 'dataMax'}), xAxis(ink, 'inference', {type: 'value', gridIndex: 1, max: 'dataMax', axisLabel: {formatter: (v) => si(v)}})],
+        xAxis: [xAxis(ink, '', {type: 'value', gridIndex: 0, axisLabel: {show: false}, max: 'dataMax'}), xAxis(ink, 'inference', {type: 'value', gridIndex: 1, max: 'dataMax', axisLabel: {formatter: (v) => tick(v)}})],
         yAxis: [yAxis(ink, `budget${unit ? ` (${unit})` : ''}`, {type: 'value', gridIndex: 0}),
           yAxis(ink, 'bits', {type: 'category', gridIndex: 1, data: widths.map((bits) => bits === 0 ? 'skip' : String(bits)), splitLine: {show: true, lineStyle: {color: ink.faint}}})],
         tooltip: {trigger: 'axis', formatter: (all) => {
@@ -61,7 +61,7 @@ function outcomeFigure(parent, budget) {
   figure(parent, {id: 'budget-outcome', title: 'The policy against fixed bit-widths', height: 320, label: 'Mean energy of an inference against accuracy; hollow points break the budget.',
     option: (ink, width) => ({
       legend: null, grid: {left: 12, right: 30, top: 34, bottom: 40, containLabel: true},
-      xAxis: xAxis(ink, 'mean energy of an inference (log)', {type: 'log', axisLabel: {formatter: (v) => si(v, 'J')}, ...wide}),
+      xAxis: xAxis(ink, 'mean energy of an inference (log)', logScale(rows.map(mean), (v) => tick(v, 'J'))),
       yAxis: yAxis(ink, 'accuracy', {type: 'value', scale: true, axisLabel: {formatter: (v) => `${+v.toFixed(2)} %`},
         ...roomy}),
       tooltip: {formatter: ({data}) => tip(data.row.name, [['accuracy', percent(outcomeAccuracy(data.row))], ['energy', energy(data.row.energy_pj)], ['violations', count(data.row.violations)], ['skipped', count(data.row.skipped)]])},

@@ -40,8 +40,16 @@ const xAxis = (ink, name, more = {}) => axis(ink, name, more, {nameLocation: 'mi
 /** Its name stands on top, to be read without turning the head. */
 const yAxis = (ink, name, more = {}) => axis(ink, name, more, {nameLocation: 'end', nameGap: 12, nameTextStyle: {align: 'left', padding: [0, 0, 0, -4]}});
 
+/** A logarithmic axis around these values, with labels at 1, 2, 5, 10, ... or powers of ten. */
+function logScale(values, text, room = 1.3) {
+  const min = Math.min(...values) / room, max = Math.max(...values) * room;
+  const decades = Math.log10(max / min), steps = decades > 3 ? [1] : decades > 1.5 ? [1, 3] : [1, 2, 5], ticks = [];
+  for (let power = Math.floor(Math.log10(min)); power <= Math.log10(max); ++power)
+    for (const step of steps) if (step * 10 ** power >= min && step * 10 ** power <= max) ticks.push(+(step * 10 ** power).toPrecision(3));
+  return {type: 'log', min, max, axisLabel: {customValues: ticks, formatter: text, showMinLabel: true, showMaxLabel: true}, axisTick: {show: false, customValues: ticks}};
+}
+
 /** Some room around what is drawn. */
-const wide = {min: (v) => v.min * 0.8, max: (v) => v.max * 1.25};
 const roomy = {min: (v) => v.min - (v.max - v.min || 1) * 0.08, max: (v) => v.max + (v.max - v.min || 1) * 0.15};
 
 /** What a tooltip says: a heading and rows of name and value. */
@@ -54,7 +62,7 @@ function base(ink, option) {
   return {
     animation: false, backgroundColor: 'transparent', color: ink.systems,
     textStyle: {fontFamily: 'system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", sans-serif', color: ink.ink},
-    grid: {left: 12, right: 24, top: 66, bottom: 40, containLabel: true},
+    grid: {left: 12, right: 24, top: 60, bottom: 40, containLabel: true},
     ...option,
     legend: option.legend === null ? undefined : {type: 'scroll', top: 0, left: 0, itemWidth: 18, itemHeight: 10, itemGap: 16,
       textStyle: {color: ink.ink, fontSize: 12}, pageTextStyle: {color: ink.muted}, pageIconColor: ink.ink,

@@ -47,7 +47,7 @@ function timeFigure(parent, bench) {
   figure(parent, {id: 'times', title: 'Measured times', height: 340, label: 'Of one image, on this processor; logarithmic.',
     option: (ink, width) => ({
       xAxis: xAxis(ink, 'bit-width', {type: 'category', data: widths.map(String)}),
-      yAxis: yAxis(ink, '', {type: 'log', axisLabel: {formatter: microseconds}}),
+      yAxis: yAxis(ink, '', {type: 'log', axisLabel: {formatter: (us) => tick(us * 1e-6, 's')}}),
       tooltip: {trigger: 'axis', formatter: (all) => tip(bitsText(all[0].axisValue), all.map((one) => [one.seriesName, microseconds(one.value), one.color]))},
       series: keys.map((key, i) => ({type: 'line', name: kTimes[key], symbol: kSymbols[i], symbolSize: 9, lineStyle: {width: 1.2}, color: ink.systems[i],
         data: widths.map((bits) => bench.bits[bits][key] > 0 ? bench.bits[bits][key] : null)}))}),
@@ -79,4 +79,4 @@ function drawDeployment() {
     {name: 'size', of: (one) => one.bytes, text: bytes}, {name: 'SHA-256', of: (one) => one.sha256, text: digest, left: true}], parts);
 }
 
-const digest = (text) => text ? el('code', {title: text}, text.replace(/^sha256[: ]/, '').slice(0, 16)) : '–';
+const digest = (text) => text ? el('code', {class: 'digest', title: text}, text.replace(/^sha256[: ]/, '').slice(0, 16)) : '–';

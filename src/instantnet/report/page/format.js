@@ -22,6 +22,9 @@ function si(value, unit = '') {
   return `${digits(value / scale)}${kSpace}${prefix}${unit}`.trim();
 }
 
+/** For axes: 10 nJ rather than 10.0 nJ. */
+const tick = (value, unit = '') => si(value, unit).replace(/(\.\d*?)0+(?=\D|$)/, '$1').replace(/\.(?=\D|$)/, '');
+
 const energy = (pj) => si(pj === null ? null : pj * 1e-12, 'J');
 const seconds = (s) => si(s, 's');
 const milliseconds = (ms) => si(ms === null ? null : ms * 1e-3, 's');

@@ -29,7 +29,7 @@ function drawLayer(parent, plan, shown) {
     shown.layer = i;
     const layer = layers[i], ink = theme();
     clear(body).append(el('p', {class: 'note'}, `${layer.name} at ${bitsText(layer.own_bits || layer.bits)}: ${shapeText(layer.shape)}; ${energy(layer.energy_pj)}, ${count(layer.cycles)} cycles, `
-      + `bound by ${layer.bound_by}; ${layer.certified ? 'proven optimal' : `gap ${gapText(layer)}`}.${layer.note ? ` ${layer.note}` : ''}`),
+      + `bound by ${layer.bound_by}; ${layer.certified ? 'proven optimal' : `gap ${gapText(layer)}`}; ${plural(layer.evaluations, 'mapping')} evaluated.${layer.note ? ` ${layer.note}` : ''}`),
       el('ol', {class: 'loops', 'aria-label': 'Loop nest, outermost first'}, loopLines(plan, layer).map((line) => loopElement(ink, line))));
   };
   select(row, 'Layer', layers.map((_, i) => i), Math.min(shown.layer, layers.length - 1), show, layers.map(layerName));

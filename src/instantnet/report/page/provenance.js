@@ -7,8 +7,9 @@ function drawProvenance() {
   if (from.pipeline) {
     note(made, from.pipeline.program ? `Stages run by ${from.pipeline.program}.` : '');
     table(made, 'Stages', [{name: 'stage', of: (one) => one.name}, {name: 'state', of: (one) => one.state, left: true},
-      {name: 'key', of: (one) => one.key, text: digest, left: true}, {name: 'command', of: (one) => one.command.join(' '), text: (v) => el('code', {}, v), left: true},
-      {name: 'outputs', of: (one) => one.outputs.map((output) => output.path).join(', '), left: true}], from.pipeline.stages);
+      {name: 'key', of: (one) => one.key, text: digest, left: true}, {name: 'time', of: (one) => one.seconds ?? null, text: (v) => v === null ? '–' : seconds(v)},
+      {name: 'command', of: (one) => one.command.join(' ').replaceAll('{out}/', ''), text: (v) => el('code', {class: 'command'}, v), left: true},
+      {name: 'outputs', of: (one) => one.outputs.map((output) => (output.path || '').replace('{out}/', '')).join(', '), left: true}], from.pipeline.stages);
   }
   table(made, 'Files', [{name: 'file', of: (one) => one.path}, {name: 'size', of: (one) => one.bytes, text: bytes}, {name: 'SHA-256', of: (one) => one.sha256, text: digest, left: true}], from.files);
   for (const {path, text} of from.configs)

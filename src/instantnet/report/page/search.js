@@ -82,7 +82,7 @@ function searchCostFigure(parent, search) {
   figure(parent, {id: 'search-cost', title: 'Cost of the network over time', height: 320, label: 'The band is the window that the result must lie in.',
     option: (ink, width) => ({
       xAxis: xAxis(ink, 'epoch', {type: 'value', minInterval: 1}),
-      yAxis: yAxis(ink, `cost (${kCostUnits[kind] || kind})`, {type: 'value', scale: true, axisLabel: {formatter: (v) => si(v)}}),
+      yAxis: yAxis(ink, `cost (${kCostUnits[kind] || kind})`, {type: 'value', scale: true, axisLabel: {formatter: (v) => tick(v)}}),
       tooltip: {trigger: 'axis', formatter: (points) => tip(`epoch ${points[0].value[0]}`, points.map((one) => [one.seriesName, costText(kind, one.value[1]), one.color]))},
       series: Object.entries(lines).map(([key, name], i) => ({type: 'line', name, color: ink.systems[[0, 1, 2][i]], symbol: kSymbols[i], symbolSize: 5,
         data: search.epochs.filter((epoch) => epoch[key] !== null).map((epoch) => [epoch.epoch, epoch[key]]),
