@@ -45,6 +45,7 @@ TEST(Program, NamesTheNearestVerbOrAllOfThem) {
             "instantnet: unknown verb 'tarin', did you mean 'train'?\n");
   const std::string known =
       "zoo, map, cost, accelerators, export, inspect, infer, bench, bundle, verify, run, data, "
+      "report, "
       "search, "
       "train, eval, freeze, import";
   EXPECT_EQ(complaint_of({"serve"}),

@@ -102,10 +102,20 @@ Tree outcome_tree(const bundle::Outcome& one) {
   return tree;
 }
 
-Tree outcomes_tree(const Outcomes& all) {
+std::string kind_of(const bundle::BudgetOptions& options) {
+  for (const auto& [kind, name] : bundle::names_of(bundle::BudgetKind{}))
+    if (kind == options.budget) return name;
+  return {};
+}
+
+Tree outcomes_tree(const bundle::BudgetOptions& options, const Outcomes& all) {
   Tree fixed = Tree::map();
   for (size_t i = 1; i < all.size(); ++i) fixed.set(all[i].first, outcome_tree(all[i].second));
-  return Tree::map().set("policy", outcome_tree(all.front().second)).set("fixed", std::move(fixed));
+  return Tree::map()
+      .set("budget", Tree::of(kind_of(options)))
+      .set("unit", Tree::of(bundle::unit_of(options)))
+      .set("policy", outcome_tree(all.front().second))
+      .set("fixed", std::move(fixed));
 }
 
 void run_policy(const RunVerbOptions& verb, const bundle::Bundle& opened) {
@@ -122,7 +132,7 @@ void run_policy(const RunVerbOptions& verb, const bundle::Bundle& opened) {
                      bundle::outcome_of(opened, bundle::decide_fixed(one, trace), is_right));
   if (!verb.out.empty())
     write_file_atomic(plain_path(verb.out), bundle::decisions_csv(opened, decisions, is_right));
-  print_text(verb.run.json ? print_json(outcomes_tree(all), 2) : outcomes_text(all));
+  print_text(verb.run.json ? print_json(outcomes_tree(options, all), 2) : outcomes_text(all));
 }
 
 void check_words(const RunVerbOptions& verb) {

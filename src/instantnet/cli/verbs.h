@@ -30,6 +30,8 @@ void add_bench(CLI::App& app);
 void add_bundle(CLI::App& app);
 void add_verify(CLI::App& app);
 void add_run(CLI::App& app);
+/// `instantnet report`: a page about all of it.
+void add_report(CLI::App& app);
 
 /// All verbs that need no torch.
 void add_torch_free_verbs(CLI::App& app);

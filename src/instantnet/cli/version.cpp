@@ -18,6 +18,7 @@ void add_torch_free_verbs(CLI::App& app) {
   add_verify(app);
   add_run(app);
   add_data(app);
+  add_report(app);
 }
 
 }  // namespace instantnet::cli
