@@ -106,7 +106,8 @@ std::vector<std::string> lasting_parts() {
 
 std::vector<std::string> stages_that_ran(const std::string& printed) {
   std::vector<std::string> ran;
-  for (const json& one : json::parse(printed).at("stages"))
+  const json all = json::parse(printed);
+  for (const json& one : all.at("stages"))
     if (one.at("what") == "run" || one.at("what") == "continued")
       ran.push_back(one.at("stage").get<std::string>());
   return ran;
