@@ -37,7 +37,19 @@ Tree memories_of(const interop::HlsDesign& design) {
                              .set("instances", Tree::of(memory.instances))
                              .set("bits", Tree::of(memory.taken))
                              .set("planned_bits", Tree::of(memory.planned))
-                             .set("allowed_bits", Tree::of(memory.allowed)));
+                             .set("allowed_bits", Tree::of(memory.allowed))
+                             .set("shared", Tree::of(memory.shared)));
+  return list;
+}
+
+/// Compute cycles of all layers, by bit-width.
+Tree cycles_of(const interop::HlsDesign& design) {
+  Tree list = Tree::list();
+  for (size_t w = 0; w < design.bits.size(); ++w) {
+    int64_t cycles = 0;
+    for (const interop::HlsLayer& layer : design.layers) cycles += layer.compute_cycles[w];
+    list.items.push_back(Tree::of(cycles));
+  }
   return list;
 }
 
@@ -53,7 +65,7 @@ void print_result(const interop::HlsDesign& design, const HlsVerbOptions& verb, 
                                      .set("device", Tree::of(design.device))
                                      .set("bits", std::move(bits))
                                      .set("pipeline", Tree::of(design.pipeline))
-                                     .set("shared_memories", Tree::of(design.shared_memories))
+                                     .set("compute_cycles", cycles_of(design))
                                      .set("memories", memories_of(design))
                                      .set("float_left_out", Tree::of(left_out))
                                      .set("files", std::move(files)),

@@ -238,11 +238,18 @@ std::string mode_text(const Design& design) {
            "works on another image than the next. `network()` is one interval. Tensors between stages\n"
            "lie off the chip, as many images of each as are on the way, so the stages of an interval\n"
            "share nothing and may run at the same time (`IN_DATAFLOW`).\n";
-  return std::string("The plan is multi-cycle: `network()` calls the layers one after the other. They "
-                     "share the array\n(`multiply()` in `engine.cpp`") +
-         (design.shared ? ") and its memories.\n"
-                        : "). Memories are each layer's own: the largest of all layers would not\n"
-                          "fit together; a tool has to lay them over one another.\n");
+  std::vector<std::string> own;
+  for (size_t l = 1; l < design.shared.size(); ++l)
+    if (!design.shared[l]) own.push_back(design.device.levels[l].name);
+  std::string text =
+      "The plan is multi-cycle: `network()` calls the layers one after the other. They share the array\n"
+      "(`multiply()` in `engine.cpp`) and the memories on the chip that `engine.h` lists.\n";
+  if (!own.empty())
+    text += fmt::format(
+        "Those of {} are each layer's own, as the largest of all layers would not fit together: a\n"
+        "tool has to lay them over one another.\n",
+        fmt::join(own, ", "));
+  return text;
 }
 
 }  // namespace

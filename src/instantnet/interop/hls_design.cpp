@@ -183,7 +183,9 @@ void read_plan(const MappingPlan& plan, const NamedLayer& layer, size_t index, L
   if (const mapper::Misfit* misfit = std::get_if<mapper::Misfit>(&answer))
     fail(layer_where(layer.name),
          fmt::format("its mapping at {} bits does not run: {}", width.bits, misfit->why));
-  width.compute_cycles = static_cast<int64_t>(std::get<mapper::Cost>(answer).compute_cycles);
+  const mapper::Cost& cost = std::get<mapper::Cost>(answer);
+  width.steps = cost.counts.steps;
+  width.compute_cycles = static_cast<int64_t>(cost.compute_cycles);
 }
 
 /// What the integers of a layer can be at one width.
@@ -241,11 +243,14 @@ std::vector<NestGroup> group_widths(const Design& design, const Structure& struc
           make_nest(layer.shape, *width.mapping, design.device, layer_where(layer.name));
       groups[g].codes = width.codes, groups[g].inputs = width.inputs, groups[g].sums = width.sums;
     }
+    if (groups[g].nest.steps != width.steps) bug("a nest has other steps than its cost says.");
     groups[g].widths.push_back(i);
     groups[g].codes.widen(width.codes);
     groups[g].inputs.widen(width.inputs);
     groups[g].sums.widen(width.sums);
     groups[g].multipliers = std::max(groups[g].multipliers, width.multipliers);
+    double& rate = groups[g].macs_per_cycle;
+    rate = groups[g].widths.size() == 1 ? width.macs_per_cycle : std::min(rate, width.macs_per_cycle);
   }
   return groups;
 }
@@ -375,6 +380,7 @@ void plan_memories(Design& design) {
          levels[first_fanout].fanout_x * levels[first_fanout].fanout_y == 1)
     ++first_fanout;
   check_memories(design, first_fanout);
+  design.shared.assign(levels.size(), false);
   if (design.pipeline) return;
   std::vector<Memory> all;
   for (const Structure& structure : design.structures)
@@ -382,10 +388,13 @@ void plan_memories(Design& design) {
       for (const NestGroup& group : groups)
         merge(all, memories_of(group.nest, group.codes, group.inputs, group.sums));
   const std::vector<LevelUse> together = uses(design, taken_bits(all, levels.size()));
-  design.shared = std::all_of(together.begin(), together.end(), fits);
-  if (!design.shared) return;
-  design.use = together;
-  design.memories = std::move(all);
+  for (size_t i = 0; i < together.size(); ++i) {
+    if (!fits(together[i])) continue;
+    design.shared[i + 1] = true;
+    design.use[i] = together[i];
+  }
+  for (const Memory& memory : all)
+    if (design.shared[memory.level]) design.memories.push_back(memory);
 }
 
 // ---- Types, and memory off the chip.

@@ -43,7 +43,7 @@ struct LayerWidth {
   Precision planned;  // what the plan counts it at
   const mapper::Mapping* mapping = nullptr;
   double macs_per_cycle = 1;
-  int64_t compute_cycles = 0;  // the plan's
+  int64_t steps = 0, compute_cycles = 0;  // the plan's
   int64_t multipliers = 1;     // of the part of the device
 };
 
@@ -53,6 +53,7 @@ struct NestGroup {
   Nest nest;
   Span codes, inputs, sums;  // of all widths
   int64_t multipliers = 1;
+  double macs_per_cycle = 1;  // of a multiplier, at the slowest width
 };
 
 struct LayerDesign {
@@ -100,14 +101,14 @@ struct Design {
   mapper::Accelerator device;
   std::string space;  // namespace of what is generated
   bool pipeline = false;
-  /// One set of memories for all layers. Off: they do not fit together, or the layers run at the
-  /// same time; then each layer has its own.
-  bool shared = false;
+  /// By level: one set of memories for all layers. Off where the largest of all layers do not fit
+  /// together, and when the layers run at the same time; then each layer has its own.
+  std::vector<bool> shared;
   std::vector<int> bits;
   std::vector<runtime::Prepared> prepared;  // by bits
   std::vector<LayerDesign> layers;
   std::vector<Structure> structures;
-  std::vector<Memory> memories;  // when shared
+  std::vector<Memory> memories;  // of levels that are shared
   std::vector<LevelUse> use;     // of each level below the outermost
   int64_t code_elements = 0, stream_elements = 0, weight_elements = 0;
   int64_t sum_elements = 0;  // off the chip: boxes, and sums that leave before they are complete

@@ -45,6 +45,16 @@ std::vector<HlsFile> files_of(const hls::Design& design, const HlsOptions& optio
   return files;
 }
 
+HlsLayer layer_of(const hls::Design& design, const hls::LayerDesign& layer) {
+  HlsLayer made{layer.name, std::vector<int64_t>(design.bits.size()), {}};
+  for (const hls::LayerWidth& width : layer.widths)
+    made.compute_cycles.push_back(width.compute_cycles);
+  for (const hls::Structure& structure : design.structures)
+    for (const hls::NestGroup& group : structure.groups[layer.index])
+      for (const size_t w : group.widths) made.steps[structure.widths[w]] = group.nest.steps;
+  return made;
+}
+
 }  // namespace
 
 HlsDesign hls_design(const runtime::IntModel& model, const mapper::MappingPlan& plan,
@@ -59,9 +69,13 @@ HlsDesign hls_design(const runtime::IntModel& model, const mapper::MappingPlan& 
   made.device = plan.accelerator.name;
   made.bits = design.bits;
   made.pipeline = design.pipeline;
-  made.shared_memories = design.shared;
-  for (const hls::LevelUse& use : design.use)
-    made.memories.push_back({use.level, use.instances, use.taken, use.planned, use.allowed});
+  for (const hls::LayerDesign& layer : design.layers)
+    made.layers.push_back(layer_of(design, layer));
+  for (size_t i = 0; i < design.use.size(); ++i) {
+    const hls::LevelUse& use = design.use[i];
+    made.memories.push_back({use.level, use.instances, use.taken, use.planned, use.allowed,
+                             design.shared[i + 1]});
+  }
   made.files = files_of(design, options);
   return made;
 }

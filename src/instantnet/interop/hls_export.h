@@ -28,13 +28,20 @@ struct HlsFile {
 struct HlsMemory {
   std::string level;
   int64_t instances = 1, taken = 0, planned = 0, allowed = 0;
+  bool shared = false;  // by all layers
+};
+
+/// Steps of a layer's multipliers, and the plan's compute cycles, at each bit-width.
+struct HlsLayer {
+  std::string name;
+  std::vector<int64_t> steps, compute_cycles;
 };
 
 struct HlsDesign {
   std::string network, device;
   std::vector<int> bits;
+  std::vector<HlsLayer> layers;
   bool pipeline = false;
-  bool shared_memories = false;  // one set for all layers
   std::vector<HlsMemory> memories;
   std::vector<HlsFile> files;
 };

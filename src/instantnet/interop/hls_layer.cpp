@@ -180,9 +180,10 @@ void write_finish(const Design& design, const Structure& structure, const LayerD
   for (const Place* place : written_by(design, structure, layer)) {
     const std::string box =
         layer.sbm ? fmt::format("box, kBoxMultiplier_{}[width][k], ", place->name) : "";
-    code.line("{0}[at] = requantised(sum, kMultiplier_{0}[width][k], {1}", place->name, box);
-    code.line("    kOffset_{0}[width][{1}][k], kRequant_{0}[width]);", place->name,
-              classes ? "border" : "0");
+    code.line(
+        "{0}[at] = requantised(sum, kMultiplier_{0}[width][k], {1}kOffset_{0}[width][{2}][k], "
+        "kRequant_{0}[width]);",
+        place->name, box, classes ? "border" : "0");
   }
   code.close();
 }
@@ -206,7 +207,7 @@ std::pair<int64_t, int64_t> fraction(double value) {
   return {0, 1};
 }
 
-void write_cycles(const Design& design, const Structure& structure, const LayerDesign& layer,
+void write_cycles(const Structure& structure, const LayerDesign& layer,
                   const NestGroup& group, const std::string& bits, Code& code) {
   std::vector<std::string> factors;
   for (const auto& [dim, count] : group.nest.step_factors)
@@ -218,10 +219,15 @@ void write_cycles(const Design& design, const Structure& structure, const LayerD
     const LayerWidth& width = layer.widths[structure.widths[w]];
     const auto [above, below] = fraction(width.macs_per_cycle);
     if (above == 0) continue;
-    code.line("static_assert((kSteps_{0} * {1} + {2} - 1) / {2} == {3}, \"cycles at {4} bits\");",
-              bits, below, above, width.compute_cycles, width.bits);
+    std::string cycles = fmt::format("kSteps_{}", bits);
+    if (below > 1) cycles += fmt::format(" * {}", below);
+    if (above > 1) cycles = fmt::format("({} + {}) / {}", cycles, above - 1, above);
+    code.line("static_assert({} == {}, \"cycles at {} bits\");", cycles, width.compute_cycles,
+              width.bits);
+    if (width.macs_per_cycle > group.macs_per_cycle)
+      code.line("// At {} bits the plan counts {} steps a cycle, at the widest {}.", width.bits,
+                width.macs_per_cycle, group.macs_per_cycle);
   }
-  (void)design;
 }
 
 /// Words of `elements` of `bits` at a level, as text.
@@ -231,6 +237,21 @@ std::string words_text(const mapper::StorageLevel& level, int64_t elements, int 
   return fmt::format("{}LL", static_cast<int64_t>(std::ceil(static_cast<double>(elements) * words -
                                                             1e-9)) *
                                  level.word_bits);
+}
+
+/// The memories of this nest, sums as wide as they are.
+void write_exact_capacities(const Design& design, const NestGroup& group, Code& code) {
+  const auto memories = memories_of(group.nest, group.codes, group.inputs, group.sums);
+  for (size_t i = 0; i < design.use.size(); ++i) {
+    if (design.shared[i + 1] || design.use[i].planned == 0) continue;
+    std::vector<std::string> sum;
+    for (const Memory& memory : memories)
+      if (memory.level == i + 1)
+        sum.push_back(fmt::format("{}LL * {}", memory.elements, memory.span.bits()));
+    if (!sum.empty())
+      code.line("static_assert({} <= {}LL, \"bits of {} with exact sums\");",
+                fmt::join(sum, " + "), design.use[i].allowed, design.use[i].level);
+  }
 }
 
 /// The tiles at the widths that the plan counts must fit, for the widest of the group.
@@ -262,8 +283,9 @@ void write_nest(const Design& design, const Structure& structure, const LayerDes
   code.line("//");
   code.lines(commented(loop_nest_text(*width.mapping, layer.shape, design.device)));
   code.line("//");
-  write_cycles(design, structure, layer, group, bits, code);
+  write_cycles(structure, layer, group, bits, code);
   write_capacities(design, structure, layer, group, code);
+  write_exact_capacities(design, group, code);
   code.blank();
   NestText text;
   text.name = fmt::format("nest_{}", bits);

@@ -138,9 +138,10 @@ const char* pragma_header() {
 // nothing. Define IN_PRAGMAS as a file of your own to give them a meaning, for example
 //   g++:    (nothing)
 //   Vitis:  #define IN_PIPELINE(ii) _Pragma("HLS pipeline II=1")
+//           #define IN_PACKED(n) IN_TEXT(HLS unroll factor=n)
 //           #define IN_UNROLL _Pragma("HLS unroll")
-//           #define IN_PARTITION(variable) IN_TEXT(HLS array_partition variable=variable complete dim=1)
-//           #define IN_ONE_INSTANCE(function) IN_TEXT(HLS allocation function instances=function limit=1)
+//           #define IN_PARTITION(v) IN_TEXT(HLS array_partition variable=v complete dim=1)
+//           #define IN_ONE_INSTANCE(f) IN_TEXT(HLS allocation function instances=f limit=1)
 //           #define IN_DATAFLOW _Pragma("HLS dataflow")
 //           #define IN_OFF_CHIP(port) IN_TEXT(HLS interface m_axi port=port bundle=port)
 //   Catapult: IN_PIPELINE: hls_pipeline_init_interval 1; IN_UNROLL: hls_unroll yes; the others are
@@ -156,6 +157,7 @@ const char* pragma_header() {
 #include IN_PRAGMAS
 #else
 #define IN_PIPELINE(ii)            // inside a loop: an iteration starts every ii cycles
+#define IN_PACKED(n)               // inside a loop: n iterations a cycle; a multiplier takes n pairs
 #define IN_UNROLL                  // inside a loop: all iterations are hardware side by side
 #define IN_PARTITION(variable)     // a memory of its own for each index of the first dimension
 #define IN_ONE_INSTANCE(function)  // all calls of the function share one piece of hardware

@@ -3,6 +3,7 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <cmath>
 
 #include "instantnet/interop/hls_layer.h"
 
@@ -63,18 +64,18 @@ class LoopWriter {
   }
 
   bool has_instances(size_t level, Tensor t) const {
-    for (const Memory& memory : design_.shared ? design_.memories : own_memories())
+    for (const Memory& memory : design_.shared[level] ? design_.memories : own_memories())
       if (memory.level == level && memory.tensor == t) return memory.instances > 1;
     return false;
   }
 
   void declare() {
-    if (!design_.shared)
-      for (const Memory& memory : own_memories()) {
-        code_.line("static {};", memory_declaration(nest_.levels[memory.level], memory));
-        if (memory.instances > 1)
-          code_.line("IN_PARTITION({})", memory_name(nest_.levels[memory.level], memory.tensor));
-      }
+    for (const Memory& memory : own_memories()) {
+      if (design_.shared[memory.level]) continue;
+      code_.line("static {};", memory_declaration(nest_.levels[memory.level], memory));
+      if (memory.instances > 1)
+        code_.line("IN_PARTITION({})", memory_name(nest_.levels[memory.level], memory.tensor));
+    }
     const int64_t lanes = nest_.instances[multipliers_];
     code_.line("weight_operand_t weight[{}];", lanes);
     code_.line("input_operand_t input[{}];", lanes);
@@ -165,11 +166,19 @@ class LoopWriter {
     code_.open("for (int {0} = 0; {0} < {1}; ++{0}) {{{2}", name, bound, pragma);
   }
 
+  /// How many steps a cycle, or cycles a step, all widths of the nest have.
+  std::string step_pragma() const {
+    const double rate = group_.macs_per_cycle;
+    const auto packed = static_cast<int64_t>(rate);
+    if (packed >= 2) return fmt::format(" IN_PIPELINE(1) IN_PACKED({})", packed);
+    return fmt::format(" IN_PIPELINE({})", rate < 1 ? static_cast<int64_t>(std::ceil(1 / rate)) : 1);
+  }
+
   void open_time(size_t i) {
     const NestLoop& loop = nest_.time[i];
     const bool innermost = i + 1 == nest_.time.size();
     code_.open("for (int {0} = 0; {0} < {1}; ++{0}) {{{2}  // {3}: {4} in steps of {5}", loop.name,
-               loop.bound, innermost ? " IN_PIPELINE(1)" : "", nest_.levels[loop.level],
+               loop.bound, innermost ? step_pragma() : "", nest_.levels[loop.level],
                mapper::to_string(loop.dim), loop.stride);
     if (loop.level + 1 == nest_.levels.size()) return;
     Linear begin;
@@ -244,7 +253,7 @@ class LoopWriter {
     code_.line("// {} {} {}: {} {}{}{}", nest_.levels[transfer.inner], arrow,
                nest_.levels[transfer.outer], nest_.elements(transfer.inner, transfer.tensor),
                mapper::to_string(transfer.tensor), what,
-               instances > 1 ? fmt::format(" of each of {}", instances) : "");
+               instances > 1 ? fmt::format(" in each of {}", instances) : "");
   }
 
   void load_weights(const Transfer& transfer) {
@@ -282,11 +291,10 @@ class LoopWriter {
   }
 
   void clear_outputs(const Transfer& transfer) {
-    code_.line("// {}: {} sums begin at 0{}", nest_.levels[transfer.inner],
+    const int64_t instances = nest_.instances[transfer.inner];
+    code_.line("// {}: {} sums{} begin at 0", nest_.levels[transfer.inner],
                nest_.elements(transfer.inner, transfer.tensor),
-               nest_.instances[transfer.inner] > 1
-                   ? fmt::format(" of each of {}", nest_.instances[transfer.inner])
-                   : "");
+               instances > 1 ? fmt::format(" in each of {}", instances) : "");
     const size_t opened = open_space(transfer.inner) + open_tile(transfer.inner, kOutputDims);
     code_.line("{} = 0;", element(transfer.inner, transfer.tensor,
                                   own_indices(kOutputDims, transfer.inner)));

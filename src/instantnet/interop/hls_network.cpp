@@ -26,8 +26,8 @@ const Place& input_of(const Structure& structure, const Form& form, size_t i = 0
   return structure.places[static_cast<size_t>(form.inputs[i])];
 }
 
-std::string value_name(const Design& design, const Form& form) {
-  return form.value == runtime::kImage ? "the image" : design.source->graph().node(form.value).name;
+std::string shape_text(const Place& place) {
+  return fmt::format("{} x {} x {}", place.height, place.width, place.channels);
 }
 
 // ---- Tables between layers.
@@ -94,13 +94,20 @@ void write_ends(const Design& design, const Structure& structure, const Place& p
 
 // ---- The steps of a network.
 
-/// Where a tensor of the image that a stage works on begins.
-std::string address(const Place& place) {
-  if (place.image) return "image";
-  const std::string base =
-      fmt::format("{} + kAt_{}", place.stream ? "streams" : "codes", place.name);
-  if (place.slots == 1) return base;
-  return fmt::format("{} + number % {} * {}", base, place.slots, place.elements());
+/// What a tensor is called in a function that works on it.
+std::string address(const Place& place) { return place.image ? "image" : place.name; }
+
+/// The pointers of a function that runs the steps of some stages.
+void write_pointers(const std::vector<const Place*>& used, Code& code) {
+  for (const Place* place : used) {
+    if (place->image) continue;
+    code.line("{0}* const {1} = {2} + {3}{4};  // {5}", place->element(), place->name,
+              place->stream ? "streams" : "codes", place->offset,
+              place->slots > 1
+                  ? fmt::format(" + number % {} * {}", place->slots, place->elements())
+                  : "",
+              shape_text(*place));
+  }
 }
 
 std::string layer_call(const Design& design, const Structure& structure,
@@ -189,7 +196,7 @@ const Place& output_of(const Design& design, const Structure& structure) {
 }
 
 void write_logits(const Design& design, const Structure& structure, Code& code) {
-  code.line("for (int i = 0; i < kClasses; ++i) logits[i] = ({})[i];",
+  code.line("for (int i = 0; i < kClasses; ++i) logits[i] = {}[i];",
             address(output_of(design, structure)));
 }
 
@@ -202,40 +209,49 @@ void mark_used(Code& code) {
   code.line("(void)width, (void)weights, (void)image, (void)codes, (void)streams, (void)sums;");
 }
 
-void write_places(const Design& design, const Structure& structure, Code& code) {
-  code.line("// Where tensors lie in the memories of codes and streams.");
+/// Tensors that the steps of a stage write or read, in order.
+std::vector<const Place*> used_in(const Design& design, const Structure& structure, size_t stage) {
+  std::vector<const Place*> used;
+  const auto use = [&](const Place& place) {
+    if (std::find(used.begin(), used.end(), &place) == used.end()) used.push_back(&place);
+  };
   for (const Place& place : structure.places) {
-    if (place.image) continue;
-    code.line("constexpr int kAt_{} = {};  // {}{}", place.name, place.offset,
-              place_text(design, structure, place),
-              place.slots > 1 ? fmt::format(", of {} images", place.slots) : "");
+    if (place.stage != stage) continue;
+    const Form& form = form_of(design, structure, place);
+    for (size_t i = 0; i < form.inputs.size(); ++i) use(input_of(structure, form, i));
+    use(place);
   }
+  return used;
+}
+
+/// All steps of a stage.
+void write_steps(const Design& design, const Structure& structure, size_t stage, Code& code) {
+  write_pointers(used_in(design, structure, stage), code);
+  for (const Place& place : structure.places)
+    if (place.stage == stage) write_step(design, structure, place, code);
+  if (output_of(design, structure).stage == stage) write_logits(design, structure, code);
 }
 
 /// One image through all layers, one after the other.
 void write_run(const Design& design, const Structure& structure, Code& code) {
-  write_places(design, structure, code);
-  code.blank();
   code.line("/// One image through all layers, one after the other on the same engine.");
   code.open("void run(int width, {}) {{", kMemory);
+  code.line("IN_ONE_INSTANCE(multiply)");
   mark_used(code);
-  for (const Place& place : structure.places) write_step(design, structure, place, code);
-  write_logits(design, structure, code);
+  write_steps(design, structure, 0, code);
   code.close();
 }
 
 /// A function a stage.
 void write_stages(const Design& design, const Structure& structure, Code& code) {
-  write_places(design, structure, code);
   for (const LayerDesign& layer : design.layers) {
-    code.blank();
-    code.line("/// {} multipliers; image `number` of all.", layer.multipliers);
+    if (layer.index > 0) code.blank();
+    code.line("/// {}: {} multiplier{}; image `number` of all.", layer.name, layer.multipliers,
+              layer.multipliers > 1 ? "s" : "");
     code.open("void stage_{:03}(int width, long long number, {}) {{", layer.index + 1, kMemory);
     mark_used(code);
     code.line("(void)number, (void)logits;");
-    for (const Place& place : structure.places)
-      if (place.stage == layer.index) write_step(design, structure, place, code);
-    if (output_of(design, structure).stage == layer.index) write_logits(design, structure, code);
+    write_steps(design, structure, layer.index, code);
     code.close();
   }
 }
@@ -294,14 +310,28 @@ void write_pipeline(const Design& design, Code& code) {
 
 // ---- Memories.
 
+/// Bits of a level's shared memories as a sum.
+std::string shared_sum(const Design& design, size_t level) {
+  std::vector<std::string> sum;
+  for (const Memory& memory : design.memories)
+    if (memory.level == level)
+      sum.push_back(fmt::format("{}LL * {}", memory.elements, memory.span.bits()));
+  return fmt::format("{}", fmt::join(sum, " + "));
+}
+
+/// What levels hold that layers share, or all stages together; the rest is asserted by layer.
 void write_uses(const Design& design, Code& code) {
-  for (const LevelUse& use : design.use) {
-    if (use.planned == 0) continue;
+  for (size_t i = 0; i < design.use.size(); ++i) {
+    const LevelUse& use = design.use[i];
+    if (use.planned == 0 || use.taken == 0 || !(design.pipeline || design.shared[i + 1])) continue;
     if (use.allowed > use.planned)
-      code.line("// {}: sums are exact here, the plan counts them narrower and the level at {} bits; "
-                "the device has room for {}.",
-                use.level, use.planned, use.allowed);
-    code.line("static_assert({}LL <= {}LL, \"bits of {}\");", use.taken, use.allowed, use.level);
+      code.line(
+          "// {}: sums are exact here, the plan counts them narrower and the level at {} bits; the "
+          "device has room for more.",
+          use.level, use.planned);
+    code.line("static_assert({} <= {}LL, \"bits of {}\");",
+              design.shared[i + 1] ? shared_sum(design, i + 1) : fmt::format("{}LL", use.taken),
+              use.allowed, use.level);
   }
 }
 
@@ -310,12 +340,6 @@ std::string typedef_line(const Span& span, const char* name, const char* what) {
 }
 
 }  // namespace
-
-std::string place_text(const Design& design, const Structure& structure, const Place& place) {
-  return fmt::format("{}, {} x {} x {} {}",
-                     value_name(design, form_of(design, structure, place)), place.height,
-                     place.width, place.channels, place.stream ? "of a stream" : "codes");
-}
 
 std::string header_of(const Design& design, const std::string& file, const std::string& about,
                       const std::string& includes, const std::string& body) {
@@ -364,17 +388,14 @@ std::string engine_header(const Design& design) {
   std::string text = code.text();
   text = text.substr(0, text.find(" {\n")) + ";\n";
   Code memory;
-  if (design.shared) {
-    memory.blank();
-    memory.line("// Memories on the chip, for one layer after the other.");
-    for (const Memory& one : design.memories)
-      memory.line("extern {};",
-                  memory_declaration(design.device.levels[one.level].name, one));
-  } else {
-    memory.blank();
-    memory.line("// Each layer has memories of its own: the largest of all layers do not fit "
-                "together.");
-  }
+  memory.blank();
+  memory.line("// Memories on the chip, for one layer after the other.");
+  for (const Memory& one : design.memories)
+    memory.line("extern {};", memory_declaration(design.device.levels[one.level].name, one));
+  for (size_t l = 1; l < design.shared.size(); ++l)
+    if (!design.shared[l])
+      memory.line("// Those of {} are each layer's own: the largest of all layers do not fit together.",
+                  design.device.levels[l].name);
   write_uses(design, memory);
   return header_of(design, "engine", "What the layers share, as they run one after the other.",
                    "#include \"types.h\"\n", text + memory.text());
@@ -515,7 +536,7 @@ std::string weights_source(const Design& design) {
     text += fmt::format("    // {}: {} codes of {} bits\n", layer.name, layer.weights,
                         layer.master_bits);
     const uint16_t* codes = design.source->weights(static_cast<int>(layer.index)).master;
-    text += number_rows({codes, codes + layer.weights}, 16, 4) + ",\n";
+    text += number_rows({codes, codes + layer.weights}, 12, 4) + ",\n";
   }
   text += fmt::format("}};\n\n}}  // namespace {}\n", design.space);
   return text;

@@ -17,9 +17,6 @@ std::string network_numbers_header(const Design& design);  // network_numbers.h
 std::string weights_header(const Design& design);          // weights.h
 std::string weights_source(const Design& design);          // weights.cpp
 
-/// "stage1.conv1, 16 x 16 x 8 codes"
-std::string place_text(const Design& design, const Structure& structure, const Place& place);
-
 /// The part of a file between its guards and namespaces.
 std::string header_of(const Design& design, const std::string& file, const std::string& about,
                       const std::string& includes, const std::string& body);

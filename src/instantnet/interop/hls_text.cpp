@@ -1,8 +1,69 @@
 #include "instantnet/interop/hls_text.h"
 
+#include <algorithm>
 #include <cctype>
 
 namespace instantnet::interop::hls {
+namespace {
+
+constexpr size_t kColumns = 100;
+
+/// Where a statement may be broken: the start of what goes to the next line.
+bool behind_comma(const std::string& line, size_t i) {
+  return i >= 2 && line[i - 1] == ' ' && line[i - 2] == ',';
+}
+
+/// Or before an operator, or behind "=".
+bool beside_operator(const std::string& line, size_t i) {
+  if (i == 0 || line[i - 1] != ' ') return false;
+  for (const char* sign : {"+ ", "&& ", "<= ", "? ", ": "})
+    if (line.compare(i, std::string(sign).size(), sign) == 0) return true;
+  return i >= 3 && line.compare(i - 3, 3, " = ") == 0;
+}
+
+/// The last place at or before `most` outside quotes, behind a comma if that leaves no short line;
+/// 0: none.
+size_t break_before(const std::string& line, size_t most) {
+  size_t comma = 0, sign = 0;
+  bool quoted = false;
+  for (size_t i = 1; i <= std::min(most, line.size() - 1); ++i) {
+    if (line[i] == '"') quoted = !quoted;
+    if (quoted) continue;
+    if (behind_comma(line, i)) comma = i;
+    if (beside_operator(line, i)) sign = i;
+  }
+  return comma > most / 2 || comma > sign ? comma : sign;
+}
+
+/// The last blank of a comment at or before `most`.
+size_t blank_before(const std::string& line, size_t from, size_t most) {
+  const size_t found = line.rfind(' ', most);
+  return found == std::string::npos || found <= from ? 0 : found + 1;
+}
+
+}  // namespace
+
+void Code::put(const std::string& line) {
+  const std::string indent(2 * depth_, ' ');
+  std::string rest = line;
+  // A comment behind a statement that leaves it no room goes before it.
+  const size_t remark = rest.find("  // ");
+  if (remark != std::string::npos && indent.size() + rest.size() > kColumns) {
+    put(rest.substr(remark + 2));
+    rest.resize(remark);
+  }
+  const bool comment = rest.starts_with("//");
+  std::string begin = indent;
+  while (begin.size() + rest.size() > kColumns) {
+    const size_t most = kColumns - begin.size();
+    const size_t at = comment ? blank_before(rest, 3, most) : break_before(rest, most);
+    if (at == 0) break;
+    text_ += begin + rest.substr(0, at - 1) + '\n';
+    rest = comment ? fmt::format("// {}", rest.substr(at)) : rest.substr(at);
+    if (!comment) begin = fmt::format("{}    ", indent);
+  }
+  text_ += begin + rest + '\n';
+}
 
 void Code::lines(const std::string& text) {
   size_t from = 0;

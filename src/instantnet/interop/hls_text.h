@@ -30,11 +30,8 @@ class Code {
   void blank() { text_ += '\n'; }
   /// Lines as they are, indented.
   void lines(const std::string& text);
-  void put(const std::string& line) {
-    text_.append(2 * depth_, ' ');
-    text_ += line;
-    text_ += '\n';
-  }
+  /// Lines longer than 100 columns are broken: statements behind a comma or before an operator.
+  void put(const std::string& line);
   const std::string& text() const { return text_; }
 
  private:
