@@ -70,15 +70,18 @@ TEST(HlsExport, ComputesTheIntegersOfAWholeNetworkAtEveryWidth) {
   }
 }
 
+/// Images of both widths, at which other tensors occur, are on the way at the same time.
 TEST(HlsExport, ComputesTheSameAsAPipeline) {
   const NetworkSpec spec = small_network();
   const std::vector<int> bits = {4, 8};
+  MappingPlan plan = plan_of(spec, "zu7", bits, mapper::Mode::Pipeline);
+  plan.stages[0] = plan.stages[1];
   HlsOptions options;
   options.images = 3;
-  const HlsDesign design = hls_design(model_of(spec, 5, bits, 0.5),
-                                      plan_of(spec, "zu7", bits, mapper::Mode::Pipeline), options);
+  const HlsDesign design = hls_design(model_of(spec, 5, bits, 0.5), plan, options);
   EXPECT_TRUE(design.pipeline);
-  EXPECT_THAT(text_of(design, "network.cpp"), HasSubstr("IN_DATAFLOW"));
+  EXPECT_THAT(text_of(design, "network.cpp"),
+              AllOf(HasSubstr("IN_DATAFLOW"), HasSubstr("widths_b::stage_001")));
   expect_equal(design);
 }
 
@@ -146,7 +149,7 @@ TEST(HlsExport, NeverHoldsMoreThanTheDevice) {
   const NetworkSpec spec = small_network();
   const IntModel model = model_of(spec, 1, {8}, 0);
   mapper::Accelerator device = mapper::find_accelerator("zc706");
-  device.levels[2].capacity_words = 4;
+  device.levels[2].capacity_words = 6;
   mapper::MapOptions options;
   options.bits = {8};
   MappingPlan plan = map_network(spec, device, {}, options);
@@ -154,7 +157,7 @@ TEST(HlsExport, NeverHoldsMoreThanTheDevice) {
     EXPECT_LE(memory.taken, memory.allowed) << memory.level;
   plan.accelerator.fpga->lut = 1000;
   EXPECT_THAT(error_of([&] { hls_design(model, plan); }),
-              AllOf(HasSubstr("REG has to hold"), HasSubstr("it has 64; "), HasSubstr("psum")));
+              AllOf(HasSubstr("REG has to hold"), HasSubstr("it has 96; "), HasSubstr("psum")));
 }
 
 /// Same arguments, same bytes.

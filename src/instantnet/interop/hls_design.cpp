@@ -120,7 +120,9 @@ void place_forms(Design& design, Structure& structure) {
 
 /// Gives each tensor its place; pixels that only the first stage reads stay where they are.
 void give_offsets(Design& design, Structure& structure) {
-  int64_t codes = 0, streams = 0;
+  // Images on the way in a pipeline may be of several structures.
+  int64_t codes = design.pipeline ? design.code_elements : 0;
+  int64_t streams = design.pipeline ? design.stream_elements : 0;
   for (Place& place : structure.places) {
     place.image = place.image && place.last == 0;
     if (place.image) continue;
@@ -261,9 +263,6 @@ void check_modes(const Design& design, const MappingPlan& plan) {
       fail(kWhere, "the plan is a pipeline at some bit-widths and not at others, which is no single "
                    "design; map with --mode multi-cycle or pipeline, or give --bits.");
   if (!design.pipeline) return;
-  if (design.structures.size() > 1)
-    fail(kWhere, "the network has other tensors at other bit-widths, which a pipeline that "
-                 "switches between them cannot have; give --bits.");
   int64_t taken = 0;
   for (const LayerDesign& layer : design.layers) taken += layer.multipliers;
   const int64_t most = mapper::multipliers(design.device);

@@ -335,11 +335,6 @@ void write_structure_layer(const Design& design, const Structure& structure,
   open_structure(structure, code);
   code.line("namespace {{");
   code.blank();
-  if (design.pipeline) {
-    code.line("/// This stage's part of the array.");
-    write_multiply("static void multiply", code);
-    code.blank();
-  }
   write_weight_functions(layer, code);
   write_input_function(layer, read_by(design, structure, layer).element(), code);
   write_finish(design, structure, layer, code);
@@ -453,6 +448,11 @@ std::string layer_source(const Design& design, const LayerDesign& layer) {
   if (!design.pipeline) code.line("#include \"engine.h\"");
   code.blank();
   code.line("namespace {} {{", design.space);
+  if (design.pipeline) {
+    code.blank();
+    code.line("/// This stage's part of the array.");
+    write_multiply("static void multiply", code);
+  }
   for (const Structure& structure : design.structures) {
     code.blank();
     write_structure_layer(design, structure, layer, code);

@@ -288,6 +288,22 @@ void write_multi_cycle(const Design& design, Code& code) {
   code.close();
 }
 
+/// A stage runs what its image's width has.
+void write_stage_calls(const Design& design, size_t stage, Code& code) {
+  if (design.structures.size() == 1)
+    return code.line("if (flight[{0}] >= 0) stage_{1:03}(flight[{0}], number - {0}, {2});", stage,
+                     stage + 1, kMemoryArguments);
+  code.open("switch (flight[{}]) {{", stage);
+  for (const Structure& structure : design.structures)
+    for (size_t w = 0; w < structure.widths.size(); ++w) {
+      code.line("case {}:", structure.widths[w]);
+      code.line("  {}stage_{:03}({}, number - {}, {});", scope_of(structure), stage + 1, w, stage,
+                kMemoryArguments);
+      code.line("  break;");
+    }
+  code.close();
+}
+
 void write_pipeline(const Design& design, Code& code) {
   code.open("bool network(int bits, {}) {{", kMemory);
   write_interfaces(code);
@@ -299,9 +315,7 @@ void write_pipeline(const Design& design, Code& code) {
   code.line("flight[0] = width_of(bits);");
   code.line("// Each stage on another image and other memory: in any order, or all at once.");
   code.open("{{ IN_DATAFLOW");
-  for (const LayerDesign& layer : design.layers)
-    code.line("if (flight[{0}] >= 0) stage_{1:03}(flight[{0}], number - {0}, {2});", layer.index,
-              layer.index + 1, kMemoryArguments);
+  for (const LayerDesign& layer : design.layers) write_stage_calls(design, layer.index, code);
   code.close();
   code.line("++number;");
   code.line("return flight[kStages - 1] >= 0;");
