@@ -5,9 +5,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cstdlib>
 #include <filesystem>
 #include <fstream>
-#include <numeric>
 
 #include "interop/hls_cases.h"
 #include "instantnet/core/file.h"
@@ -85,18 +85,66 @@ TEST(HlsExport, ComputesTheSameAsAPipeline) {
   expect_equal(design);
 }
 
+/// Chains to try; INSTANTNET_HLS_CASES asks for more.
+uint64_t random_cases() {
+  const char* asked = std::getenv("INSTANTNET_HLS_CASES");
+  return asked == nullptr ? 4 : std::strtoull(asked, nullptr, 10);
+}
+
 /// Layers and mappings of all kinds, with accesses out of bounds caught.
 TEST(HlsExport, ComputesRandomLayersUnderRandomMappings) {
-  for (uint64_t seed = 1; seed <= 4; ++seed) {
+  for (uint64_t seed = 1; seed <= random_cases(); ++seed) {
     Rng rng(seed, 31);
     const NetworkSpec spec = random_chain(rng, 6);
-    const std::vector<int> bits = {2, 3, 5, 8, 12, 16};
+    const std::vector<int> bits = {1, 2, 5, 8, 12, 16};
     const IntModel model = model_of(spec, seed, bits, 0.5);
     const mapper::Accelerator device = random_fpga(rng);
     SCOPED_TRACE(fmt::format("seed {}", seed));
     expect_equal(hls_design(model, random_plan(rng, spec, bits, device)),
                  "-O0 -fsanitize=address,undefined -fno-sanitize-recover=all");
   }
+}
+
+/// Stands for a vendor's integers: made from anything, turned into a built-in integer, with its own
+/// results of arithmetic, and wrapping.
+constexpr const char* kVendorIntegers = R"(
+#include <type_traits>
+namespace vendor {
+template <int W, bool Signed>
+class fixed {
+  typedef typename std::conditional<
+      W <= 8, signed char,
+      typename std::conditional<W <= 16, short,
+                                typename std::conditional<W <= 32, int, long long>::type>::type>::type Base;
+  typedef typename std::conditional<Signed, Base, typename std::make_unsigned<Base>::type>::type Value;
+  Value value : W;
+
+ public:
+  fixed() : value(0) {}
+  template <class T>
+  fixed(const T& other) : value(static_cast<Value>(static_cast<long long>(other))) {}
+  operator Value() const { return value; }
+  template <class T>
+  fixed& operator+=(const T& other) {
+    return *this = fixed(static_cast<long long>(value) + static_cast<long long>(other));
+  }
+};
+}  // namespace vendor
+namespace instantnet {
+template <int W>
+using int_t = vendor::fixed<W, true>;
+template <int W>
+using uint_t = vendor::fixed<W, false>;
+}  // namespace instantnet
+)";
+
+TEST(HlsExport, TakesAVendorsIntegers) {
+  const NetworkSpec spec = small_network();
+  const std::vector<int> bits = {3, 8, 16};
+  const std::string header = own_folder() + "vendor_int.h";
+  std::ofstream(header) << kVendorIntegers;
+  expect_equal(hls_design(model_of(spec, 6, bits, 0.5), plan_of(spec, "zc706", bits)),
+               fmt::format("-O1 -DIN_VENDOR_INT='\"{}\"'", header));
 }
 
 TEST(HlsExport, TakesThePlansComputeCycles) {
@@ -157,7 +205,7 @@ TEST(HlsExport, NeverHoldsMoreThanTheDevice) {
     EXPECT_LE(memory.taken, memory.allowed) << memory.level;
   plan.accelerator.fpga->lut = 1000;
   EXPECT_THAT(error_of([&] { hls_design(model, plan); }),
-              AllOf(HasSubstr("REG has to hold"), HasSubstr("it has 96; "), HasSubstr("psum")));
+              AllOf(HasSubstr("REG has to hold"), HasSubstr("it has 96, "), HasSubstr("psum: {extra_bits: ")));
 }
 
 /// Same arguments, same bytes.

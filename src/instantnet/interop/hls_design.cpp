@@ -346,11 +346,22 @@ std::vector<std::vector<int64_t>> taken_by_layer(const Design& design) {
   return all;
 }
 
-[[noreturn]] void fail_memory(const LevelUse& use, const std::string& layer) {
+/// Bits that exact sums have more than the activations that the plan counts them as.
+int extra_bits(const Design& design) {
+  int extra = 0;
+  for (const LayerDesign& layer : design.layers)
+    for (const LayerWidth& width : layer.widths)
+      extra = std::max(extra, width.sums.bits() - width.planned.activation);
+  return extra;
+}
+
+[[noreturn]] void fail_memory(const Design& design, const LevelUse& use, const std::string& layer) {
   fail(layer.empty() ? kWhere : layer_where(layer),
-       fmt::format("{} has to hold {} bits of weights, inputs and exact sums, it has {}; map with "
-                   "psum bits in the device's file as wide as the sums are.",
-                   use.level, use.taken, use.planned));
+       fmt::format("{} has to hold {} bits of weights, inputs and exact sums, it has {}, and the "
+                   "device has no room for more; count sums as wide as they are: put 'psum: "
+                   "{{extra_bits: {}}}' into the device's file ('instantnet accelerators {} "
+                   "--yaml') and map again.",
+                   use.level, use.taken, use.planned, extra_bits(design), design.device.name));
 }
 
 /// Levels above the array are shared by the stages of a pipeline; those below are each
@@ -361,7 +372,7 @@ void check_memories(Design& design, size_t first_fanout) {
   for (size_t l = 0; l < by_layer.size(); ++l) {
     const std::vector<LevelUse> alone = uses(design, by_layer[l]);
     for (size_t i = 0; i < alone.size(); ++i) {
-      if (!fits(alone[i])) fail_memory(alone[i], design.layers[l].name);
+      if (!fits(alone[i])) fail_memory(design, alone[i], design.layers[l].name);
       int64_t& level = most[i + 1];
       const bool together = design.pipeline && i + 1 <= first_fanout;
       level = together ? level + alone[i].taken : std::max(level, alone[i].taken);
@@ -369,7 +380,7 @@ void check_memories(Design& design, size_t first_fanout) {
   }
   design.use = uses(design, most);
   for (const LevelUse& use : design.use)
-    if (!fits(use)) fail_memory(use, "");
+    if (!fits(use)) fail_memory(design, use, "");
 }
 
 void plan_memories(Design& design) {

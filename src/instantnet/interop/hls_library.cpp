@@ -141,6 +141,7 @@ const char* pragma_header() {
 //           #define IN_PACKED(n) IN_TEXT(HLS unroll factor=n)
 //           #define IN_UNROLL _Pragma("HLS unroll")
 //           #define IN_PARTITION(v) IN_TEXT(HLS array_partition variable=v complete dim=1)
+//           #define IN_BANKS(v, n) IN_TEXT(HLS array_partition variable=v cyclic factor=n)
 //           #define IN_ONE_INSTANCE(f) IN_TEXT(HLS allocation function instances=f limit=1)
 //           #define IN_DATAFLOW _Pragma("HLS dataflow")
 //           #define IN_OFF_CHIP(port) IN_TEXT(HLS interface m_axi port=port bundle=port)
@@ -160,6 +161,7 @@ const char* pragma_header() {
 #define IN_PACKED(n)               // inside a loop: n iterations a cycle; a multiplier takes n pairs
 #define IN_UNROLL                  // inside a loop: all iterations are hardware side by side
 #define IN_PARTITION(variable)     // a memory of its own for each index of the first dimension
+#define IN_BANKS(variable, n)      // a memory in n parts, as the plan moves n words a cycle
 #define IN_ONE_INSTANCE(function)  // all calls of the function share one piece of hardware
 #define IN_DATAFLOW                // the calls that follow run at the same time
 #define IN_OFF_CHIP(port)          // a pointer into memory off the chip

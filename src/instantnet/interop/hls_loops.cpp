@@ -69,12 +69,20 @@ class LoopWriter {
     return false;
   }
 
+  /// That the plan lets a level read.
+  int64_t words_a_cycle(size_t level) const {
+    const mapper::Bandwidth& bandwidth = design_.device.levels[level].bandwidth;
+    return static_cast<int64_t>(std::max(bandwidth.read, bandwidth.total));
+  }
+
   void declare() {
     for (const Memory& memory : own_memories()) {
-      if (design_.shared[memory.level]) continue;
-      code_.line("static {};", memory_declaration(nest_.levels[memory.level], memory));
+      const std::string& level = nest_.levels[memory.level];
+      if (!design_.shared[memory.level]) code_.line("static {};", memory_declaration(level, memory));
       if (memory.instances > 1)
-        code_.line("IN_PARTITION({})", memory_name(nest_.levels[memory.level], memory.tensor));
+        code_.line("IN_PARTITION({})", memory_name(level, memory.tensor));
+      else if (const int64_t banks = words_a_cycle(memory.level); banks > 1)
+        code_.line("IN_BANKS({}, {})", memory_name(level, memory.tensor), banks);
     }
     const int64_t lanes = nest_.instances[multipliers_];
     code_.line("weight_operand_t weight[{}];", lanes);
