@@ -57,7 +57,7 @@ function costSentence(systems, device, cost) {
 function costOption(systems, device, cost) {
   return (ink, width) => ({
     legend: {data: systems.map((system) => system.label)},
-    xAxis: xAxis(ink, `${cost.axis} on ${device} (log)`, logScale(systems.flatMap((system) => pointsOf(system, device, cost).map((point) => point.value)), (v) => tick(v, cost.unit))),
+    xAxis: xAxis(ink, `${width < kNarrow ? cost.name : cost.axis} on ${device} (log)`, logScale(systems.flatMap((system) => pointsOf(system, device, cost).map((point) => point.value)), (v) => tick(v, cost.unit))),
     yAxis: yAxis(ink, 'accuracy', {type: 'value', scale: true, axisLabel: {formatter: (v) => `${+v.toFixed(2)} %`},
       ...roomy}),
     tooltip: {trigger: 'item', formatter: ({data}) => tip(`${data.name} at ${bitsText(data.point.bits)}`, [

@@ -84,7 +84,7 @@ function layerEnergyFigure(parent, plan, shown) {
       const layers = layersAt(plan, shown.bits), names = partNames(plan, layers, shown.split);
       return {
         grid: {left: 12, right: 24, top: 36, bottom: 40, containLabel: true},
-        xAxis: xAxis(ink, `energy at ${bitsText(shown.bits)}, all layers of a shape together`, {type: 'value', axisLabel: {formatter: (pj) => tick(pj * 1e-12, 'J')}}),
+        xAxis: xAxis(ink, `energy at ${bitsText(shown.bits)}${width < kNarrow ? '' : ', all layers of a shape together'}`, {type: 'value', axisLabel: {formatter: (pj) => tick(pj * 1e-12, 'J')}}),
         yAxis: yAxis(ink, '', {type: 'category', inverse: true, data: layers.map(layerName), axisLabel: {interval: 0, width: width < kNarrow ? 110 : 220, overflow: 'truncate'}, splitLine: {show: false}}),
         tooltip: {trigger: 'axis', axisPointer: {type: 'shadow'}, formatter: (all) => tip(all[0].axisValue,
           [...all.filter((one) => one.value > 0).map((one) => [one.seriesName, energy(one.value), one.color]), ['all', energy(all.reduce((sum, one) => sum + one.value, 0))]])},
@@ -108,13 +108,13 @@ function rooflineFigure(parent, plan, shown) {
       const xs = layers.map((layer) => at(layer).value[0]), top = Math.max(...peaks.keys());
       const left = Math.min(...xs) / 2, right = Math.max(...xs, speed > 0 ? top / speed : 0) * 2, low = Math.min(...layers.map((layer) => at(layer).value[1])) / 2;
       const roofs = [...peaks].map(([peak, bits]) => ({type: 'line', silent: true, symbol: 'none', color: ink.muted, lineStyle: {width: 1.5},
-        endLabel: {show: true, formatter: () => shown.roofs === 'all' ? `${tick(peak)} at ${bits.join(', ')} bits` : `at most ${tick(peak)}`, color: ink.muted, fontSize: 11, offset: [-8, -9], align: 'right'},
+        endLabel: {show: true, formatter: () => shown.roofs === 'all' ? `${tick(peak)} at ${bits.join(', ')} bits` : `at most ${tick(peak)}`, color: ink.muted, fontSize: 11, offset: [-8, -11], align: 'right'},
         data: [...(speed > 0 ? [[Math.max(left, low / speed), speed * Math.max(left, low / speed)], [peak / speed, peak]] : [[left, peak]]), [right, peak]]}));
       const shownWidths = widths.filter((bits) => layers.some((layer) => layer.bits === bits));
       return {
         legend: {data: shownWidths.map(bitsText)},
         xAxis: xAxis(ink, `MACs a byte of ${outer} (log)`, logScale([left, right], (v) => tick(v), 1)),
-        yAxis: yAxis(ink, 'MACs a cycle (log)', logScale([low, top * 1.6], (v) => tick(v), 1)),
+        yAxis: yAxis(ink, 'MACs a cycle (log)', logScale([low, top * 2.2], (v) => tick(v), 1)),
         tooltip: {trigger: 'item', formatter: ({data}) => tip(`${data.layer.name} at ${bitsText(data.layer.bits)}`, [
           ['MACs a cycle', digits(data.value[1])], [`of at most`, digits(data.layer.peak)], ['MACs a byte', digits(data.value[0])],
           ['bound by', data.layer.bound_by], ['utilisation', percent(data.layer.utilization, 1)]])},
