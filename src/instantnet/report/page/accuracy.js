@@ -91,7 +91,7 @@ function costFigure(parent, systems) {
       ...costRows(here(), shown.device).map((one) => [one.system.label, shown.device, one.bits, one.accuracy, one.total.energy_pj,
         one.total.latency_ms, edpOf(one.total), one.total.mode, one.by])]});
   const draw = () => {
-    sentence.textContent = costSentence(here(), shown.device, kCosts[shown.cost]);
+    sentence.textContent = costSentence(here().filter((system) => system.run === run), shown.device, kCosts[shown.cost]);
     card.refresh();
     table(clear(below), `Systems on ${shown.device}`, [
       {name: 'system', of: (one) => one.system.label}, {name: 'bits', of: (one) => one.bits},
