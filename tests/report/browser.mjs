@@ -96,6 +96,17 @@ const tests = {
     assert.notEqual(await x(), energy);
     await close();
   },
+  async 'every choice can be made'() {
+    for (const file of [full, ...parts]) {
+      const {page, close} = await open(file, {width: 820});
+      for (let i = 0; i < await page.locator('.choice label').count(); ++i) await page.locator('.choice label').nth(i).click();
+      for (let i = 0; i < await page.locator('select').count(); ++i)
+        for (let at = await page.locator('select').nth(i).locator('option').count() - 1; at >= 0; --at)
+          await page.locator('select').nth(i).selectOption({index: at});
+      await checkCharts(page, file);
+      await close();
+    }
+  },
   async 'a table sorts by a click, up and down'() {
     const {page, close} = await open(full);
     const table = page.locator('#accuracy .table').first();

@@ -41,6 +41,8 @@ function blend(a, b, share) {
 }
 
 const kSplits = {level: 'level', tensor: 'tensor', both: 'level and tensor'};
+/** The end of a long name says more than its beginning. */
+const shortened = (name, most) => name.length > most ? `…${name.slice(1 - most)}` : name;
 const layersAt = (plan, bits) => plan.layers.filter((layer) => layer.bits === bits);
 const layerName = (layer) => layer.count > 1 ? `${layer.name} ×${layer.count}` : layer.name;
 const planWidths = (plan) => [...new Set(plan.layers.map((layer) => layer.bits))].sort(numeric);
@@ -85,7 +87,7 @@ function layerEnergyFigure(parent, plan, shown) {
       return {
         grid: {left: 12, right: 24, top: 36, bottom: 40, containLabel: true},
         xAxis: xAxis(ink, `energy at ${bitsText(shown.bits)}${width < kNarrow ? '' : ', all layers of a shape together'}`, {type: 'value', axisLabel: {formatter: (pj) => tick(pj * 1e-12, 'J')}}),
-        yAxis: yAxis(ink, '', {type: 'category', inverse: true, data: layers.map(layerName), axisLabel: {interval: 0, width: width < kNarrow ? 110 : 220, overflow: 'truncate'}, splitLine: {show: false}}),
+        yAxis: yAxis(ink, '', {type: 'category', inverse: true, data: layers.map(layerName), axisLabel: {interval: 0, formatter: (name) => shortened(name, width < kNarrow ? 18 : 40)}, splitLine: {show: false}}),
         tooltip: {trigger: 'axis', axisPointer: {type: 'shadow'}, formatter: (all) => tip(all[0].axisValue,
           [...all.filter((one) => one.value > 0).map((one) => [one.seriesName, energy(one.value), one.color]), ['all', energy(all.reduce((sum, one) => sum + one.value, 0))]])},
         series: names.map((name) => ({type: 'bar', stack: 'all', name, barMaxWidth: 16, color: partColor(ink, plan, shown.split, name, names),
@@ -170,6 +172,13 @@ function totalsTable(parent, plan) {
       {name: 'energy', of: (one) => one.energy_pj, text: energy}, {name: 'another FPGA design', of: (one) => one.reconfiguration_ms || null, text: (v) => v ? milliseconds(v) : 'not needed'}], plan.switches);
 }
 
+function stagesTable(parent, plan, bits) {
+  const stages = plan.stages[plan.totals.findIndex((total) => total.bits === bits)] || [];
+  table(parent, `Stages of the pipeline at ${bitsText(bits)} on ${plan.name}`, [{name: 'layer', of: (one) => one.layer}, {name: 'multipliers', of: (one) => one.multipliers, text: count},
+    {name: 'buffer words', of: (one) => one.buffer_words, text: count}, {name: 'cycles', of: (one) => one.cycles, text: count},
+    {name: 'of them memory', of: (one) => one.memory_cycles, text: count}, {name: 'energy', of: (one) => one.energy_pj, text: energy}], stages);
+}
+
 function drawPlan(parent, plan, shown) {
   const widths = planWidths(plan);
   if (!widths.includes(shown.bits)) shown.bits = widths[0];
@@ -184,6 +193,7 @@ function drawPlan(parent, plan, shown) {
     cards.forEach((card) => card.refresh());
     layersTable(clear(below), plan, shown.bits);
     drawLayer(below, plan, shown);
+    stagesTable(below, plan, shown.bits);
     totalsTable(below, plan);
     const piped = plan.totals.some((total) => total.mode !== 'multi-cycle');
     note(below, piped ? 'Where the chosen mode is a pipeline, layers run on parts of the device; the figures of single layers show them on the whole device.' : '');
