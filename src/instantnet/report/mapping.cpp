@@ -189,6 +189,24 @@ Tree switches_tree(const MappingPlan& plan) {
   return list;
 }
 
+/// One list a bit-width, empty where layers run one after the other.
+Tree stages_tree(const MappingPlan& plan) {
+  Tree lists = Tree::list();
+  for (const auto& stages : plan.stages) {
+    Tree list = Tree::list();
+    for (const mapper::Stage& stage : stages)
+      list.items.push_back(Tree::map()
+                               .set("layer", Tree::of(stage.layer))
+                               .set("multipliers", Tree::of(stage.multipliers))
+                               .set("buffer_words", Tree::of(stage.buffer_words))
+                               .set("cycles", Tree::of(stage.cycles))
+                               .set("memory_cycles", Tree::of(stage.memory_cycles))
+                               .set("energy_pj", Tree::of(stage.energy_pj)));
+    lists.items.push_back(std::move(list));
+  }
+  return lists;
+}
+
 Tree search_tree(const mapper::SearchOptions& search) {
   return Tree::map()
       .set("engine", Tree::of(text_of(search.engine)))
@@ -225,6 +243,7 @@ DevicePlan device_plan(const MappingPlan& plan, const std::string& place,
                   .set("totals", totals_tree(plan.totals, plan.accelerator))
                   .set("multi_cycle", totals_tree(plan.multi_cycle, plan.accelerator))
                   .set("pipeline", totals_tree(plan.pipeline, plan.accelerator))
+                  .set("stages", stages_tree(plan))
                   .set("why", text_list(plan.why))
                   .set("unmapped", text_list(plan.unmapped))
                   .set("shared_mapping_edp_ratio", shared_tree(plan))

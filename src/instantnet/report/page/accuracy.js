@@ -57,7 +57,7 @@ function costSentence(systems, device, cost) {
 function costOption(systems, device, cost) {
   return (ink, width) => ({
     legend: {data: systems.map((system) => system.label)},
-    xAxis: xAxis(ink, `${cost.axis} on ${device} (log)`, logScale(systems.flatMap((system) => pointsOf(system, device, cost).map((point) => point.value)), (v) => tick(v, cost.unit))),
+    xAxis: xAxis(ink, `${width < kNarrow ? cost.name : cost.axis} on ${device} (log)`, logScale(systems.flatMap((system) => pointsOf(system, device, cost).map((point) => point.value)), (v) => tick(v, cost.unit))),
     yAxis: yAxis(ink, 'accuracy', {type: 'value', scale: true, axisLabel: {formatter: (v) => `${+v.toFixed(2)} %`},
       ...roomy}),
     tooltip: {trigger: 'item', formatter: ({data}) => tip(`${data.name} at ${bitsText(data.point.bits)}`, [
@@ -91,7 +91,7 @@ function costFigure(parent, systems) {
       ...costRows(here(), shown.device).map((one) => [one.system.label, shown.device, one.bits, one.accuracy, one.total.energy_pj,
         one.total.latency_ms, edpOf(one.total), one.total.mode, one.by])]});
   const draw = () => {
-    sentence.textContent = costSentence(here(), shown.device, kCosts[shown.cost]);
+    sentence.textContent = costSentence(here().filter((system) => system.run === run), shown.device, kCosts[shown.cost]);
     card.refresh();
     table(clear(below), `Systems on ${shown.device}`, [
       {name: 'system', of: (one) => one.system.label}, {name: 'bits', of: (one) => one.bits},

@@ -12,7 +12,7 @@ function budgetSentence(budget) {
   const policy = budget.policy, safe = outcomeRows(budget).slice(1).filter((one) => one.violations === 0 && one.skipped === 0);
   const used = widthsOf(policy.inferences_by_bits).filter((bits) => policy.inferences_by_bits[bits] > 0);
   const best = safe.filter((one) => outcomeAccuracy(one) !== null).reduce((a, b) => a === null || outcomeAccuracy(b) > outcomeAccuracy(a) ? b : a, null);
-  let text = `Over ${plural(policy.inferences, 'inference')} on ${budget.device} the policy switched ${plural(policy.switches, 'time')} between ${listed(used.map(String))} bits and broke the budget ${plural(policy.violations, 'time')}`;
+  let text = `Over ${plural(policy.inferences, 'inference')} on ${budget.device} the policy switched ${plural(policy.switches, 'time')} between ${listed(used.map(String))} bits and ${policy.violations === 0 ? 'never broke the budget' : `broke the budget ${plural(policy.violations, 'time')}`}`;
   const own = outcomeAccuracy(policy);
   if (best && own !== null) {
     const change = own - outcomeAccuracy(best);
@@ -48,7 +48,7 @@ function traceFigure(parent, budget) {
         }},
         series: [{type: 'line', name: 'budget', symbol: 'none', color: ink.systems[0], xAxisIndex: 0, yAxisIndex: 0, lineStyle: {width: 2}, data: steps(shown, ([value]) => value)},
           ...(asEnergy ? [{type: 'line', name: 'energy taken', symbol: 'none', color: ink.systems[1], lineStyle: {width: 1.5, type: 'dashed'}, xAxisIndex: 0, yAxisIndex: 0, data: steps(shown, ([, , , pj]) => pj * scale)}] : []),
-          {type: 'line', name: 'bits', symbol: 'none', color: ink.systems[2], xAxisIndex: 1, yAxisIndex: 1, lineStyle: {width: 2.5}, areaStyle: {opacity: 0.12}, data: steps(shown, ([, bits]) => widths.indexOf(bits))}]};
+          {type: 'line', name: 'bits', symbol: 'none', color: ink.systems[2], xAxisIndex: 1, yAxisIndex: 1, lineStyle: {width: 2.5}, data: steps(shown, ([, bits]) => widths.indexOf(bits))}]};
     },
     data: () => [['first_inference', 'inferences', 'budget', 'bits', 'fits', 'energy_pJ', 'right'], ...shown]});
   if (budget.trace.stretches > shown.length) note(parent, `The trace has ${count(budget.trace.stretches)} stretches; ${count(shown.length)} of them, evenly spread, are drawn.`);

@@ -59,7 +59,7 @@ let choices = 0;
 /** One of some values, as buttons in a row (radio buttons); many become a list to choose from. */
 function choice(parent, label, values, chosen, changed, texts = values) {
   if (values.length < 2) return;
-  if (values.join('').length > 60 || values.length > 7) return select(parent, label, values, chosen, changed, texts);
+  if (texts.join('').length + 3 * texts.length > (innerWidth < kNarrow ? 36 : 80)) return select(parent, label, values, chosen, changed, texts);
   const name = `choice-${++choices}`;
   parent.append(el('fieldset', {class: 'choice'}, el('legend', {}, label),
     values.map((value, i) => el('label', {},

@@ -41,6 +41,8 @@ function blend(a, b, share) {
 }
 
 const kSplits = {level: 'level', tensor: 'tensor', both: 'level and tensor'};
+/** The end of a long name says more than its beginning. */
+const shortened = (name, most) => name.length > most ? `…${name.slice(1 - most)}` : name;
 const layersAt = (plan, bits) => plan.layers.filter((layer) => layer.bits === bits);
 const layerName = (layer) => layer.count > 1 ? `${layer.name} ×${layer.count}` : layer.name;
 const planWidths = (plan) => [...new Set(plan.layers.map((layer) => layer.bits))].sort(numeric);
@@ -84,8 +86,8 @@ function layerEnergyFigure(parent, plan, shown) {
       const layers = layersAt(plan, shown.bits), names = partNames(plan, layers, shown.split);
       return {
         grid: {left: 12, right: 24, top: 36, bottom: 40, containLabel: true},
-        xAxis: xAxis(ink, `energy at ${bitsText(shown.bits)}, all layers of a shape together`, {type: 'value', axisLabel: {formatter: (pj) => tick(pj * 1e-12, 'J')}}),
-        yAxis: yAxis(ink, '', {type: 'category', inverse: true, data: layers.map(layerName), axisLabel: {interval: 0, width: width < kNarrow ? 110 : 220, overflow: 'truncate'}, splitLine: {show: false}}),
+        xAxis: xAxis(ink, `energy at ${bitsText(shown.bits)}${width < kNarrow ? '' : ', all layers of a shape together'}`, {type: 'value', axisLabel: {formatter: (pj) => tick(pj * 1e-12, 'J')}}),
+        yAxis: yAxis(ink, '', {type: 'category', inverse: true, data: layers.map(layerName), axisLabel: {interval: 0, formatter: (name) => shortened(name, width < kNarrow ? 18 : 40)}, splitLine: {show: false}}),
         tooltip: {trigger: 'axis', axisPointer: {type: 'shadow'}, formatter: (all) => tip(all[0].axisValue,
           [...all.filter((one) => one.value > 0).map((one) => [one.seriesName, energy(one.value), one.color]), ['all', energy(all.reduce((sum, one) => sum + one.value, 0))]])},
         series: names.map((name) => ({type: 'bar', stack: 'all', name, barMaxWidth: 16, color: partColor(ink, plan, shown.split, name, names),
@@ -108,13 +110,13 @@ function rooflineFigure(parent, plan, shown) {
       const xs = layers.map((layer) => at(layer).value[0]), top = Math.max(...peaks.keys());
       const left = Math.min(...xs) / 2, right = Math.max(...xs, speed > 0 ? top / speed : 0) * 2, low = Math.min(...layers.map((layer) => at(layer).value[1])) / 2;
       const roofs = [...peaks].map(([peak, bits]) => ({type: 'line', silent: true, symbol: 'none', color: ink.muted, lineStyle: {width: 1.5},
-        endLabel: {show: true, formatter: () => shown.roofs === 'all' ? `${tick(peak)} at ${bits.join(', ')} bits` : `at most ${tick(peak)}`, color: ink.muted, fontSize: 11, offset: [-8, -9], align: 'right'},
+        endLabel: {show: true, formatter: () => shown.roofs === 'all' ? `${tick(peak)} at ${bits.join(', ')} bits` : `at most ${tick(peak)}`, color: ink.muted, fontSize: 11, offset: [-8, -11], align: 'right'},
         data: [...(speed > 0 ? [[Math.max(left, low / speed), speed * Math.max(left, low / speed)], [peak / speed, peak]] : [[left, peak]]), [right, peak]]}));
       const shownWidths = widths.filter((bits) => layers.some((layer) => layer.bits === bits));
       return {
         legend: {data: shownWidths.map(bitsText)},
         xAxis: xAxis(ink, `MACs a byte of ${outer} (log)`, logScale([left, right], (v) => tick(v), 1)),
-        yAxis: yAxis(ink, 'MACs a cycle (log)', logScale([low, top * 1.6], (v) => tick(v), 1)),
+        yAxis: yAxis(ink, 'MACs a cycle (log)', logScale([low, top * 2.2], (v) => tick(v), 1)),
         tooltip: {trigger: 'item', formatter: ({data}) => tip(`${data.layer.name} at ${bitsText(data.layer.bits)}`, [
           ['MACs a cycle', digits(data.value[1])], [`of at most`, digits(data.layer.peak)], ['MACs a byte', digits(data.value[0])],
           ['bound by', data.layer.bound_by], ['utilisation', percent(data.layer.utilization, 1)]])},
@@ -170,6 +172,13 @@ function totalsTable(parent, plan) {
       {name: 'energy', of: (one) => one.energy_pj, text: energy}, {name: 'another FPGA design', of: (one) => one.reconfiguration_ms || null, text: (v) => v ? milliseconds(v) : 'not needed'}], plan.switches);
 }
 
+function stagesTable(parent, plan, bits) {
+  const stages = plan.stages[plan.totals.findIndex((total) => total.bits === bits)] || [];
+  table(parent, `Stages of the pipeline at ${bitsText(bits)} on ${plan.name}`, [{name: 'layer', of: (one) => one.layer}, {name: 'multipliers', of: (one) => one.multipliers, text: count},
+    {name: 'buffer words', of: (one) => one.buffer_words, text: count}, {name: 'cycles', of: (one) => one.cycles, text: count},
+    {name: 'of them memory', of: (one) => one.memory_cycles, text: count}, {name: 'energy', of: (one) => one.energy_pj, text: energy}], stages);
+}
+
 function drawPlan(parent, plan, shown) {
   const widths = planWidths(plan);
   if (!widths.includes(shown.bits)) shown.bits = widths[0];
@@ -184,6 +193,7 @@ function drawPlan(parent, plan, shown) {
     cards.forEach((card) => card.refresh());
     layersTable(clear(below), plan, shown.bits);
     drawLayer(below, plan, shown);
+    stagesTable(below, plan, shown.bits);
     totalsTable(below, plan);
     const piped = plan.totals.some((total) => total.mode !== 'multi-cycle');
     note(below, piped ? 'Where the chosen mode is a pipeline, layers run on parts of the device; the figures of single layers show them on the whole device.' : '');

@@ -6,13 +6,16 @@ function softmax(row) {
   return powers.map((value) => value / sum);
 }
 
-const kCostUnits = {macs: 'MACs', bitops: 'BitOPs', parameters: 'parameters'};
+/** The same on an axis, whose name has the unit. */
+const costTick = (kind, value) => kind === 'energy' || kind === 'edp' ? tick(value * 1e-12, 'J') : tick(value);
+
+const kCostUnits = {macs: 'MACs', bitops: 'BitOPs', parameters: 'parameters', edp: 'energy × cycles', latency: 'cycles'};
 
 /** A cost as the search counts it: energy in pJ, latency in cycles, EDP in pJ cycles. */
 function costText(kind, value) {
   if (kind === 'energy') return energy(value);
   if (kind === 'latency') return si(value, 'cycles').replace(/ ?cycles/, ' cycles');
-  if (kind === 'edp') return `${value.toExponential(2)} pJ·cycles`;
+  if (kind === 'edp') return `${energy(value)}·cycles`;
   const text = si(value);
   return /[A-Za-zµ]$/.test(text) ? `${text.slice(0, -1).trim()} ${text.slice(-1)} ${kCostUnits[kind] || ''}`.trim() : `${text} ${kCostUnits[kind] || ''}`.trim();
 }
@@ -82,7 +85,7 @@ function searchCostFigure(parent, search) {
   figure(parent, {id: 'search-cost', title: 'Cost of the network over time', height: 320, label: 'The band is the window that the result must lie in.',
     option: (ink, width) => ({
       xAxis: xAxis(ink, 'epoch', {type: 'value', minInterval: 1}),
-      yAxis: yAxis(ink, `cost (${kCostUnits[kind] || kind})`, {type: 'value', scale: true, axisLabel: {formatter: (v) => tick(v)}}),
+      yAxis: yAxis(ink, `cost (${kCostUnits[kind] || kind})`, {type: 'value', scale: true, axisLabel: {formatter: (v) => costTick(kind, v)}}),
       tooltip: {trigger: 'axis', formatter: (points) => tip(`epoch ${points[0].value[0]}`, points.map((one) => [one.seriesName, costText(kind, one.value[1]), one.color]))},
       series: Object.entries(lines).map(([key, name], i) => ({type: 'line', name, color: ink.systems[[0, 1, 2][i]], symbol: kSymbols[i], symbolSize: 5,
         data: search.epochs.filter((epoch) => epoch[key] !== null).map((epoch) => [epoch.epoch, epoch[key]]),
