@@ -3,7 +3,7 @@ include(GNUInstallDirs)
 include(CMakePackageConfigHelpers)
 
 # What the runtime uses of other rooms.
-set(core_files "/core/(checksum|error|file|plain_scalar|sha256_[a-z]+|tree)\\.cpp")
+set(core_files "/core/(checksum|error|file|format|plain_scalar|sha256_[a-z]+|tree)\\.cpp")
 set(net_files "/net/(node_fields|precision|spec|spec_check)\\.cpp")
 
 set(digest_library)

@@ -1,7 +1,8 @@
 // Writes a random model: make_model FILE.spnet [NETWORK [SBM]], a network of the zoo (default
-// resnet8), SBM the share of layers on the sbm lattice (default 0.5).
+// resnet8) or a network.yaml, SBM the share of layers on the sbm lattice (default 0.5).
 #include <cstdio>
 #include <cstdlib>
+#include <string>
 
 #include "instantnet/core/error.h"
 #include "instantnet/net/zoo.h"
@@ -15,8 +16,11 @@ int main(int argc, char** argv) {
     options.floats = true;
     options.trained_inputs = true;
     if (argc > 3) options.sbm = std::atof(argv[3]);
-    write_model(instantnet::runtime::random_model(
-                    instantnet::zoo_network(argc > 2 ? argv[2] : "resnet8"), 1, options),
+    const std::string network = argc > 2 ? argv[2] : "resnet8";
+    write_model(instantnet::runtime::random_model(network.ends_with(".yaml")
+                                                      ? instantnet::read_network(network)
+                                                      : instantnet::zoo_network(network),
+                                                  1, options),
                 argv[1]);
     return 0;
   } catch (const instantnet::Error& error) {

@@ -100,10 +100,15 @@ TEST(ModelFile, SaysWhatIsWrong) {
   EXPECT_EQ(error_of([&] { parse_model("not a model at all", "x.spnet"); }),
             "x.spnet: this is not a model file; give one that `instantnet freeze` has written.");
   std::string newer = bytes;
-  newer[8] = 3;
+  newer[8] = 4;
   EXPECT_EQ(error_of([&] { parse_model(newer, "x.spnet"); }),
-            "x.spnet: it has version 3 of the format; this program reads version 2. Use the "
-            "program that wrote it, or freeze the network again.");
+            "x.spnet: is of version 4 of model.spnet; this program reads versions up to 3. Use a "
+            "newer InstantNet, or freeze the network again.");
+  std::string older = bytes;
+  older[8] = 2;
+  EXPECT_EQ(error_of([&] { parse_model(older, "x.spnet"); }),
+            "x.spnet: is of version 2 of model.spnet; this program reads versions from 3 on. Use "
+            "the InstantNet that wrote it, or freeze the network again.");
   std::string changed = bytes;
   changed.back() ^= 1;
   EXPECT_EQ(error_of([&] { parse_model(changed, "x.spnet"); }).substr(0, 49),

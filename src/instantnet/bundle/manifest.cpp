@@ -9,11 +9,12 @@
 #include "instantnet/core/config.h"
 #include "instantnet/core/error.h"
 #include "instantnet/core/file.h"
+#include "instantnet/core/format.h"
 
 namespace instantnet::bundle {
 namespace {
 
-constexpr int kVersion = 1;
+constexpr Format kFormat = {"a bundle's manifest", "bundle again"};
 const std::string kDigestKey = "sha256: ";  // starts the last line
 
 const Range kPositive = {0};
@@ -125,11 +126,8 @@ Manifest parse_manifest(const std::string& text, const std::string& where) {
   Tree tree = parse_yaml(head, where);
   if (tree.kind != Tree::Kind::Map)
     fail(where, fmt::format("the manifest is {}; give a bundle.", tree.given()));
-  if (const Tree* version = tree.find("version");
-      version == nullptr || version->as_int() != kVersion)
-    fail(where, fmt::format("has version {}; this program reads version {}.",
-                            version == nullptr ? "none" : version->given(), kVersion));
   Manifest manifest;
+  manifest.version = static_cast<int>(take_version(kFormat, tree));
   for (const Tree& one : taken(tree, "widths").items)
     manifest.widths.push_back(width_from_tree(one));
   for (const Tree& one : taken(tree, "parts").items)

@@ -9,14 +9,16 @@ namespace instantnet {
 namespace {
 
 constexpr size_t kLanes = 8, kWord = 8, kBlock = kLanes * kWord;
-/// 2^64 divided by the golden ratio, odd.
-constexpr uint64_t kFactor = 0x9E3779B97F4A7C15;
+/// Odd: 2^64 divided by the golden ratio, and a factor of MurmurHash3's last steps (Appleby 2011).
+constexpr uint64_t kFactor = 0x9E3779B97F4A7C15, kSecond = 0xC4CEB9FE1A85EC53;
 
 using Lanes = std::array<uint64_t, kLanes>;
 
 uint64_t step(uint64_t state, uint64_t word) {
-  const uint64_t mixed = std::rotl(state ^ word, 29) * kFactor;
-  return mixed ^ mixed >> 32;  // or a word's highest bit would reach no other bit
+  const uint64_t mixed = (state ^ word) * kFactor;
+  // The high half reaches the low one. Without the second product a change of the highest bit would
+  // end as a change of just two bits, whatever the rest is, and two more flips would undo it.
+  return (mixed ^ mixed >> 32) * kSecond;
 }
 
 uint64_t word_at(const char* from) {

@@ -4,11 +4,15 @@
 
 #include "instantnet/core/config.h"
 #include "instantnet/core/error.h"
+#include "instantnet/core/format.h"
 #include "instantnet/mapper/accelerator.h"
 
 namespace instantnet::mapper {
 
 namespace {
+
+constexpr Format kFormat = {"accelerator.yaml",
+                            "write it as this one does (instantnet accelerators NAME --yaml)"};
 
 /// {weights: f(weights), inputs: f(inputs), outputs: f(outputs)} as fields.
 template <class T, class Add>
@@ -193,6 +197,7 @@ Accelerator accelerator_from_tree(const Tree& tree) {
                                    tree.given()));
   Accelerator device;
   Tree plain = tree;
+  take_version(kFormat, plain);
   const Tree levels = take(plain, "levels"), fpga = take(plain, "fpga");
   read_fields(plain_fields(device), plain);
   device.levels = levels_from_tree(levels, levels.line > 0 ? levels.where() : tree.where());

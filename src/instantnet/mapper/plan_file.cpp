@@ -5,10 +5,13 @@
 
 #include "instantnet/core/error.h"
 #include "instantnet/core/file.h"
+#include "instantnet/core/format.h"
 #include "instantnet/mapper/plan.h"
 
 namespace instantnet::mapper {
 namespace {
+
+constexpr Format kPlanFormat = {"plan.yaml", "map the network again"};
 
 /// Costs of the file and of its mappings may differ so much: the order of sums in other builds.
 constexpr double kTolerance = 1e-9;
@@ -222,7 +225,8 @@ void check_lengths(const MappingPlan& plan, const std::string& where) {
 Tree to_tree(const MappingPlan& plan) {
   MappingPlan copy = plan;
   copy.options.search.threads = 1;  // nothing depends on it: the same bytes for any number
-  Tree tree = to_tree(list_fields(copy));
+  Tree tree = Tree::map().set("version", Tree::of(kPlanFormat.newest));
+  for (auto& [key, value] : to_tree(list_fields(copy)).entries) tree.set(key, std::move(value));
   tree.set("totals", list_to_tree(copy.totals));
   tree.set("multi_cycle", list_to_tree(copy.multi_cycle));
   tree.set("pipeline", list_to_tree(copy.pipeline));
@@ -240,6 +244,8 @@ Tree to_tree(const MappingPlan& plan) {
 MappingPlan plan_from_tree(const Tree& tree) {
   if (tree.kind != Tree::Kind::Map)
     fail(tree.where(), fmt::format("the plan is {}; give a plan.yaml.", tree.given()));
+  Tree rest = tree;
+  take_version(kPlanFormat, rest);
   MappingPlan plan;
   plan.accelerator = accelerator_from_tree(need(tree, "accelerator"));
   read_fields(fields(plan.options), need(tree, "options"));
@@ -250,7 +256,6 @@ MappingPlan plan_from_tree(const Tree& tree) {
   for (const Tree& item : items_of(tree, "layers"))
     plan.layers.push_back(layer_from_tree(item, plan.accelerator));
   plan.stages = stages_from_tree(tree, plan.accelerator);
-  Tree rest = tree;
   for (const char* key : {"accelerator", "options", "totals", "multi_cycle", "pipeline", "switches",
                           "layers", "stages"})
     if (rest.find(key) != nullptr) take(rest, key);

@@ -5,6 +5,7 @@
 
 #include "instantnet/core/error.h"
 #include "instantnet/core/file.h"
+#include "instantnet/core/format.h"
 #include "instantnet/net/node_fields.h"
 #include "instantnet/net/places.h"
 #include "instantnet/net/spec.h"
@@ -12,8 +13,11 @@
 namespace instantnet {
 namespace {
 
+constexpr Format kNetworkFormat = {"network.yaml",
+                                   "write it as this one does (instantnet zoo NAME --yaml)"};
+
 const std::vector<std::string>& network_keys() {
-  static const std::vector<std::string> keys = {"name", "input", "classes", "nodes"};
+  static const std::vector<std::string> keys = {"version", "name", "input", "classes", "nodes"};
   return keys;
 }
 
@@ -141,6 +145,7 @@ NetworkSpec network_from_tree(const Tree& tree) {
   Places places{place_of(tree, "network"), {}};
   if (tree.kind != Tree::Kind::Map)
     fail(places.network, "a network must be a map with name, input, classes and nodes.");
+  read_version(kNetworkFormat, tree);
   check_keys(tree, network_keys(), places.network);
   NetworkSpec spec;
   spec.name = need(tree, "name", places.network, "name: resnet8").as_string();

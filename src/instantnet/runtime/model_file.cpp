@@ -7,6 +7,7 @@
 #include "instantnet/core/checksum.h"
 #include "instantnet/core/error.h"
 #include "instantnet/core/file.h"
+#include "instantnet/core/format.h"
 #include "instantnet/runtime/file_bytes.h"
 #include "instantnet/runtime/model_sections.h"
 
@@ -22,7 +23,7 @@ size_t aligned(size_t bytes) { return (bytes + kAlign - 1) / kAlign * kAlign; }
 std::string header(std::string_view table, size_t sections, size_t file_bytes) {
   ByteWriter out;
   out.raw(kMagic);
-  out.number(kFileVersion);
+  out.number(static_cast<uint32_t>(kModelFormat.newest));
   out.number(static_cast<uint32_t>(sections));
   out.number(static_cast<uint64_t>(file_bytes));
   out.number(checksum(table));
@@ -36,10 +37,7 @@ size_t section_count(std::string_view bytes, const std::string& where) {
   ByteReader in(bytes.substr(0, kHeader), where, 0);
   in.numbers<uint8_t>(kMagic.size());
   const auto version = in.number<uint32_t>();
-  if (version != kFileVersion)
-    fail(where, fmt::format("it has version {} of the format; this program reads version {}. "
-                            "Use the program that wrote it, or freeze the network again.",
-                            version, kFileVersion));
+  check_version(kModelFormat, version, where);
   const auto count = in.number<uint32_t>();
   if (count > kMostSections)
     in.fail_here(fmt::format("it lists {} sections; at most {} exist.", count, kMostSections));

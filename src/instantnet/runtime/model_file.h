@@ -18,12 +18,14 @@
 #include <string_view>
 #include <vector>
 
+#include "instantnet/core/format.h"
 #include "instantnet/runtime/int_model.h"
 #include "instantnet/runtime/model_sections.h"
 
 namespace instantnet::runtime {
 
-inline constexpr uint32_t kFileVersion = 2;
+/// Versions 1 and 2 were never released: they had weaker checksums.
+inline constexpr Format kModelFormat = {"model.spnet", "freeze the network again", 3, 3};
 
 /// Header, table and sections, whatever stands in these.
 std::string print_container(const std::vector<Section>& sections);
