@@ -5,12 +5,13 @@ PROGRAM := build/release/bin/instantnet
 PIPELINE ?= configs/pipeline.yaml
 DEMO ?= configs/demo.yaml
 
-.PHONY: help setup build demo demo-train demo-wide test test-light test-asan bench format clean
+.PHONY: help setup build demo demo-train demo-wide test test-light test-asan bench reference packages format clean
 
 help:
 	@sed -n '1,2s/^# //p' Makefile
 	@echo "also: build, demo-train (training alone, beside one network for each bit-width), demo-wide (six bit-widths),"
-	@echo "      test-light (no torch), test-asan, bench, format, clean"
+	@echo "      test-light (no torch), test-asan, bench, reference (docs/reference), packages (.deb),"
+	@echo "      format, clean"
 
 setup:
 	@tools/setup.sh
@@ -42,6 +43,15 @@ test-asan: setup
 
 bench: build
 	@build/release/bin/bench_cdt_step
+
+# A verb that is gone leaves no page.
+reference: build
+	@rm -rf docs/reference && $(PROGRAM) pages reference -o docs/reference
+
+# One with everything, one without what needs torch.
+packages: build
+	@cmake --preset light && cmake --build --preset light -j $(JOBS)
+	@for preset in light release; do cpack -G DEB --config build/$$preset/CPackConfig.cmake -B build/packages || exit 1; done
 
 format:
 	@git ls-files '*.h' '*.cpp' | xargs clang-format -i

@@ -31,7 +31,7 @@ TEST(RunProgram, TellsASignalAndAMissingProgram) {
 }
 
 TEST(Program, PrintsItsVersion) {
-  EXPECT_THAT(output_of({"--version"}), ContainsRegex("^instantnet [0-9]+\\.[0-9]+\\.[0-9]+\n$"));
+  EXPECT_THAT(output_of({"--version"}), ContainsRegex("^instantnet [0-9]+\\.[0-9]+\\.[0-9]+\n"));
 }
 
 TEST(Program, ListsItsVerbsInTheHelp) {
@@ -45,8 +45,7 @@ TEST(Program, NamesTheNearestVerbOrAllOfThem) {
             "instantnet: unknown verb 'tarin', did you mean 'train'?\n");
   const std::string known =
       "zoo, map, cost, accelerators, export, inspect, infer, bench, bundle, verify, run, data, "
-      "report, "
-      "search, "
+      "report, completion, search, "
       "train, eval, freeze, import";
   EXPECT_EQ(complaint_of({"serve"}),
             "instantnet: unknown verb 'serve'; known are " + known + ".\n");

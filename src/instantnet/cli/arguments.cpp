@@ -14,11 +14,18 @@ namespace {
 
 using Names = std::vector<std::string>;
 
+/// Those that --help lists.
 Names verbs_of(const CLI::App& app) {
   Names names;
   for (const CLI::App* verb : app.get_subcommands([](const CLI::App*) { return true; }))
-    names.push_back(verb->get_name());
+    if (!verb->get_group().empty()) names.push_back(verb->get_name());
   return names;
+}
+
+const CLI::App* find_verb(const CLI::App& app, const std::string& name) {
+  for (const CLI::App* verb : app.get_subcommands([](const CLI::App*) { return true; }))
+    if (verb->get_name() == name) return verb;
+  return nullptr;
 }
 
 /// "data check" of the verb check; empty of the program.
@@ -91,9 +98,10 @@ void check_verbs(const CLI::App& app, const std::vector<std::string>& words) {
   for (const std::string& word : words) {
     const Names known = verbs_of(*at);
     if (known.empty() || word.starts_with('-')) return;
-    if (std::find(known.begin(), known.end(), word) == known.end())
+    const CLI::App* verb = find_verb(*at, word);
+    if (verb == nullptr)
       fail(path_of(*at), fmt::format("unknown verb '{}'{}", word, suggestion(word, known)));
-    at = at->get_subcommand(word);
+    at = verb;
   }
   if (const Names known = verbs_of(*at); !known.empty())
     fail(path_of(*at), fmt::format("no verb is given; known are {} (see {}).",

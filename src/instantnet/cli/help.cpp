@@ -26,7 +26,7 @@ std::string entry(const std::string& name, const std::string& sentence) {
 class Formatter : public CLI::Formatter {
  public:
   std::string make_option(const CLI::Option* option, bool is_positional) const override {
-    return entry(name_of(option, is_positional), sentence_of(option));
+    return entry(name_of(option, is_positional), option_sentence(*option));
   }
 
   std::string make_description(const CLI::App* app) const override {
@@ -45,19 +45,19 @@ class Formatter : public CLI::Formatter {
     const bool takes_value = option->get_type_size() != 0 && !is_positional;
     return takes_value ? name + " " + type.substr(0, type.find(':')) : name;
   }
-
-  static std::string sentence_of(const CLI::Option* option) {
-    std::string sentence = option->get_description();
-    if (option->get_required() && !option->get_positional()) sentence += " (required)";
-    if (option->get_type_size() != 0 && !option->get_default_str().empty())
-      sentence += fmt::format(" (default: {})", option->get_default_str());
-    for (const CLI::Option* other : option->get_excludes())
-      sentence += fmt::format(" (not with {})", other->get_name());
-    return sentence;
-  }
 };
 
 }  // namespace
+
+std::string option_sentence(const CLI::Option& option) {
+  std::string sentence = option.get_description();
+  if (option.get_required() && !option.get_positional()) sentence += " (required)";
+  if (option.get_type_size() != 0 && !option.get_default_str().empty())
+    sentence += fmt::format(" (default: {})", option.get_default_str());
+  for (const CLI::Option* other : option.get_excludes())
+    sentence += fmt::format(" (not with {})", other->get_name());
+  return sentence;
+}
 
 void format_help(CLI::App& app) {
   const auto formatter = std::make_shared<Formatter>();
@@ -65,7 +65,7 @@ void format_help(CLI::App& app) {
   app.formatter(formatter);
   app.set_help_flag("-h,--help", "Print this and exit");
   for (CLI::App* verb : app.get_subcommands([](const CLI::App*) { return true; })) {
-    verb->group("Verbs");
+    if (!verb->get_group().empty()) verb->group("Verbs");
     format_help(*verb);
   }
 }

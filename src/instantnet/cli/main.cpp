@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cstdio>
 #include <exception>
+#include <string>
+#include <vector>
 
 #include "instantnet/cli/arguments.h"
 #include "instantnet/cli/help.h"
@@ -18,13 +20,17 @@ constexpr int kOurMistake = 70;
 int run(int argc, char** argv) {
   CLI::App app{"InstantNet: one set of weights, every bit-width."};
   app.name("instantnet");
-  app.set_version_flag("--version", instantnet::cli::version_text(), "Print the version and exit");
+  const std::vector<std::string> words(argv + std::min(argc, 1), argv + argc);
+  const bool json = std::find(words.begin(), words.end(), "--json") != words.end();
+  app.set_version_flag(
+      "--version", [json] { return instantnet::cli::about_text(json); },
+      "Print the version and how the program was built (with --json as JSON)");
   app.require_subcommand(1);
   instantnet::cli::add_torch_free_verbs(app);
   instantnet::cli::add_torch_verbs(app);
   app.footer("'instantnet VERB --help' tells about a verb.");
   instantnet::cli::format_help(app);
-  instantnet::cli::check_verbs(app, {argv + std::min(argc, 1), argv + argc});
+  instantnet::cli::check_verbs(app, words);
   try {
     app.parse(argc, argv);
   } catch (const CLI::RuntimeError& ended) {

@@ -370,8 +370,8 @@ void add_map(CLI::App& app) {
       ->required();
   verb->add_option(
           "--objective", options->objective,
-          "edp|energy|latency|throughput: what is minimised; front: the exact trade-off of "
-          "energy and latency of each layer")
+          "edp|energy|latency|throughput|front: what is minimised; front is the exact trade-off "
+          "of energy and latency of each layer")
       ->default_str("edp");
   verb->add_option("--search", options->search,
                    "exact|evolution|random|exhaustive|template:NAME: how mappings are found; see "

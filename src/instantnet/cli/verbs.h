@@ -10,7 +10,12 @@ class App;
 
 namespace instantnet::cli {
 
+/// "instantnet 0.1.0"
 std::string version_text();
+/// What --version prints: the version and how the program was built; as JSON with `json`.
+std::string about_text(bool json);
+/// Of libtorch's headers; empty in a program without it.
+std::string torch_version();
 
 /// `instantnet zoo`: the networks.
 void add_zoo(CLI::App& app);
@@ -32,6 +37,10 @@ void add_verify(CLI::App& app);
 void add_run(CLI::App& app);
 /// `instantnet report`: a page about all of it.
 void add_report(CLI::App& app);
+/// `instantnet completion`: for bash and zsh.
+void add_completion(CLI::App& app);
+/// `instantnet pages`: the manual and the reference, for builds; not listed.
+void add_pages(CLI::App& app);
 
 /// All verbs that need no torch.
 void add_torch_free_verbs(CLI::App& app);

@@ -23,6 +23,8 @@ void add_missing(CLI::App& app, const std::string& name, const std::string& does
 
 }  // namespace
 
+std::string torch_version() { return {}; }
+
 void add_torch_verbs(CLI::App& app) {
   add_missing(app, "pipeline", "The whole flow from one config");
   add_missing(app, "search",
