@@ -43,17 +43,18 @@ set(CPACK_PACKAGE_VENDOR InstantNet)
 set(CPACK_PACKAGE_CONTACT "the InstantNet developers")
 set(CPACK_PACKAGE_VERSION ${PROJECT_VERSION})
 set(CPACK_PACKAGE_DESCRIPTION_SUMMARY "networks that switch their bit-width between two inferences")
-set(CPACK_DEBIAN_PACKAGE_DESCRIPTION "${CPACK_PACKAGE_DESCRIPTION_SUMMARY}
- Trains convolutional networks that run at any of several bit-widths, maps
- them to accelerators with a proof of how good that is, and runs them as
- integers. This package has the program, the libraries and their headers.")
-if(NOT INSTANTNET_TORCH)
-  set(CPACK_DEBIAN_PACKAGE_DESCRIPTION "${CPACK_PACKAGE_DESCRIPTION_SUMMARY} (without torch)
- Maps convolutional networks to accelerators with a proof of how good that is,
- and runs frozen networks as integers. What trains them, and needs libtorch, is
- in the package instantnet, which takes the place of this one.")
-else()
+set(CPACK_DEBIAN_PACKAGE_DESCRIPTION
+"Trains convolutional networks that run at any of several bit-widths, maps them
+to accelerators with a proof of how good that is, and runs them as integers.
+This package has the program, the libraries and their headers.")
+if(INSTANTNET_TORCH)
   set(CPACK_DEBIAN_PACKAGE_PROVIDES "${other} (= ${PROJECT_VERSION})")
+else()
+  string(APPEND CPACK_PACKAGE_DESCRIPTION_SUMMARY " (without torch)")
+  set(CPACK_DEBIAN_PACKAGE_DESCRIPTION
+"Maps convolutional networks to accelerators with a proof of how good that is,
+and runs frozen networks as integers. What trains them, and needs libtorch, is
+in the package instantnet, which takes the place of this one.")
 endif()
 set(CPACK_PACKAGING_INSTALL_PREFIX /usr)
 set(CPACK_STRIP_FILES ON)
