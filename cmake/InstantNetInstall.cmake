@@ -117,7 +117,9 @@ if(INSTANTNET_TORCH)
   instantnet_cxx_library(train train ROOMS ${torch_rooms} runtime
     USES PUBLIC instantnet_core_shared PRIVATE ${torch_uses} ${digest_library})
   set(pc_torch "${TORCH_CXX_FLAGS}")
-  foreach(folder ${TORCH_INCLUDE_DIRS})
+  set(folders ${TORCH_INCLUDE_DIRS})
+  list(REMOVE_ITEM folders /usr/include)  # compilers look there anyway
+  foreach(folder ${folders})
     string(APPEND pc_torch " -I${folder}")
   endforeach()
   instantnet_install_component(train)
