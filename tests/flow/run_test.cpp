@@ -191,7 +191,8 @@ TEST_F(FlowTest, ADamagedRecordIsNamed) {
   write_file_atomic(folder_ / kRecordFile, "{\"version\": 1}");
   EXPECT_THAT(error_of([&] { ran(); }), HasSubstr("stages.json"));
   write_file_atomic(folder_ / kRecordFile, "{\"version\": 2, \"program\": \"\", \"stages\": []}");
-  EXPECT_THAT(error_of([&] { ran(); }), HasSubstr("is of version 2; this program reads 1"));
+  EXPECT_THAT(error_of([&] { ran(); }),
+              HasSubstr("is of version 2 of stages.json; this program reads versions up to 1"));
 }
 
 TEST_F(FlowTest, TheRecordSurvivesItsFile) {

@@ -181,7 +181,7 @@ TEST(Checkpoint, ANewerVersionSaysSo) {
   text.replace(text.find("version: 1"), 10, "version: 2");
   spill(path, text);
   renew_digests(folder / "a");
-  EXPECT_THAT(load_error(folder / "a"), HasSubstr("has format version 2, this program reads 1..1"));
+  EXPECT_THAT(load_error(folder / "a"), HasSubstr("is of version 2 of a checkpoint; this program reads versions up to 1"));
 }
 
 TEST(Checkpoint, WeightsOfAnotherNetworkAreRefused) {

@@ -7,11 +7,12 @@
 
 #include "instantnet/core/error.h"
 #include "instantnet/core/file.h"
+#include "instantnet/core/format.h"
 
 namespace instantnet::flow {
 namespace {
 
-constexpr int64_t kVersion = 1;
+constexpr Format kFormat = {"stages.json", "run the pipeline into another folder"};
 
 using Paths = std::vector<std::pair<std::string, std::string>>;
 
@@ -94,17 +95,13 @@ Tree to_tree(const Record& record) {
   Tree list = Tree::list();
   for (const StageRecord& one : record.stages) list.items.push_back(stage_tree(one));
   return Tree::map()
-      .set("version", Tree::of(kVersion))
+      .set("version", Tree::of(kFormat.newest))
       .set("program", Tree::of(record.program))
       .set("stages", std::move(list));
 }
 
 Record record_from_tree(const Tree& tree) {
-  const Tree& version = entry(tree, "version");
-  if (version.as_int() != kVersion)
-    fail(version.where(),
-         fmt::format("is of version {}; this program reads {}. Use the program that wrote it.",
-                     version.scalar, kVersion));
+  read_version(kFormat, tree);
   Record record;
   record.program = entry(tree, "program").as_string();
   for (const Tree& one : list_of(tree, "stages")) record.stages.push_back(stage_from(one));

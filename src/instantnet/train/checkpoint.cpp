@@ -12,11 +12,14 @@
 #include "instantnet/core/config.h"
 #include "instantnet/core/error.h"
 #include "instantnet/core/file.h"
+#include "instantnet/core/format.h"
 #include "instantnet/net/precision.h"
 #include "instantnet/train/tensor_file.h"
 
 namespace instantnet::train {
 namespace {
+
+constexpr Format kFormat = {"a checkpoint", "train again", 1, kCheckpointVersion};
 
 constexpr const char* kAbout = "checkpoint.yaml";
 constexpr const char* kNetwork = "network.yaml";
@@ -121,16 +124,6 @@ const Tree& entry(const Tree& map, const char* key) {
   return *found;
 }
 
-void check_version(const Tree& tree) {
-  const Tree& version = entry(tree, "version");
-  const int64_t number = version.as_int();
-  if (number < 1 || number > kCheckpointVersion)
-    fail(version.where(),
-         fmt::format("the checkpoint has format version {}, this program reads 1..{}; use the "
-                     "program that wrote it, or a newer one.",
-                     number, kCheckpointVersion));
-}
-
 std::vector<int> read_bits(const Tree& tree) {
   std::vector<int> bits;
   if (tree.kind != Tree::Kind::List)
@@ -143,7 +136,8 @@ std::vector<int> read_bits(const Tree& tree) {
 
 void read_about(const Tree& tree, Checkpoint& checkpoint) {
   if (tree.kind != Tree::Kind::Map) fail(tree.where(), "is not a map.");
-  check_version(tree);
+  entry(tree, "version");  // checkpoints always had one
+  read_version(kFormat, tree);
   checkpoint.bits = read_bits(entry(tree, "bits"));
   read_fields(nn::fields(checkpoint.model_options), entry(tree, "model"));
   checkpoint.run_options = entry(tree, "run");
