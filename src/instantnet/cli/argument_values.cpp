@@ -59,7 +59,7 @@ const std::map<std::string, Values>& table() {
       {"accelerators NAME", {device_names(), yaml.files, false}},
       {"map --network", {zoo_names("zoo:"), {"*.yaml", "*.yml", "*.onnx"}, false}},
       {"export FILE", {{}, {"*.yaml", "*.yml", "*.spnet"}, false}},
-      {"export --format", {{"timeloop", "qdq", "qonnx", "switchable-onnx", "hls"}, {}, false}},
+      {"export --format", {{"hls", "qdq", "qonnx", "switchable-onnx", "timeloop"}, {}, false}},
       {"eval --part", {{"test", "train", "validation"}, {}, false}},
       {"eval --kernels", {{"auto", "fused", "plain"}, {}, false}},
       {"--accelerator", {device_names(), yaml.files, false}},
