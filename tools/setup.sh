@@ -9,13 +9,14 @@ packages=(
   libssl-dev zlib1g-dev libopencv-imgcodecs-dev                      # digests, gzip, images
   libonnx-dev libprotobuf-dev protobuf-compiler                      # ONNX
   libgtest-dev libgmock-dev librapidcheck-dev libbenchmark-dev       # tests, benchmarks
+  dpkg-dev                                                           # packages
   dataset-fashion-mnist                                              # images for the demo
 )
 light_packages=(
   g++ cmake ninja-build make pkg-config libyaml-cpp-dev nlohmann-json3-dev libcli11-dev libfmt-dev libssl-dev zlib1g-dev
   libonnx-dev libprotobuf-dev protobuf-compiler
   libopencv-imgcodecs-dev
-  libgtest-dev libgmock-dev librapidcheck-dev
+  libgtest-dev libgmock-dev librapidcheck-dev dpkg-dev
 )
 [ "${1:-}" = "light" ] && packages=("${light_packages[@]}")
 
