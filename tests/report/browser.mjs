@@ -107,6 +107,18 @@ const tests = {
       await close();
     }
   },
+  async 'a chart says what the mouse points at'() {
+    const {page, close} = await open(full);
+    for (const {id} of await drawn(page)) {
+      await page.locator(`#${id} .plot`).scrollIntoViewIfNeeded();
+      const box = await page.locator(`#${id} .plot`).boundingBox();
+      for (const at of [0.3, 0.5, 0.7]) await page.mouse.move(box.x + box.width * at, box.y + box.height * 0.5, {steps: 3});
+    }
+    const tips = await page.locator('.tip').allTextContents();
+    assert.ok(tips.length > 5, `${tips.length} charts said something`);
+    for (const text of tips) assert.doesNotMatch(text, /object|undefined|NaN/);
+    await close();
+  },
   async 'a table sorts by a click, up and down'() {
     const {page, close} = await open(full);
     const table = page.locator('#accuracy .table').first();

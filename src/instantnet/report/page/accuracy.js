@@ -112,7 +112,7 @@ function widthFigure(parent, systems) {
     option: (ink, width) => ({
       xAxis: xAxis(ink, 'bit-width', {type: 'category', data: widths.map(String)}),
       yAxis: yAxis(ink, 'accuracy', {type: 'value', scale: true, axisLabel: {formatter: (v) => `${+v.toFixed(2)} %`}}),
-      tooltip: {trigger: 'axis', formatter: (all) => tip(bitsText(all[0].axisValue), all.filter((one) => one.value !== null)
+      tooltip: {trigger: 'axis', formatter: (all) => tip(bitsText(all[0].axisValue), all.filter((one) => typeof one.value === 'number')
         .map((one) => [one.seriesName, percent(one.value / 100), one.color]))},
       series: systems.map((system) => ({type: 'line', name: system.label, color: systemColor(ink, system), symbol: system.symbol, symbolSize: 9,
         lineStyle: {width: system.role === 'ours' ? 2.5 : 1.5, type: system.role === 'ours' ? 'solid' : 'dashed'},

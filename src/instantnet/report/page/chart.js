@@ -11,7 +11,7 @@ const kInk = {
     widths: ['#8c9cf0', '#58b4cf', '#74c98f', '#d6c653', '#f0a06c', '#e88abb'],
     levels: ['#4fa9e2', '#f0b642', '#35c49a', '#e3a0c6', '#8fd0f5', '#d08a5a'], mac: '#96a1ae', rest: '#5d6875'},
 };
-const kSymbols = ['circle', 'diamond', 'triangle', 'rect', 'roundRect', 'arrow', 'pin'];
+const kSymbols = ['circle', 'diamond', 'triangle', 'rect', 'path://M0,0 L10,0 L5,9 z', 'path://M4,0 h4 v4 h4 v4 h-4 v4 h-4 v-4 h-4 v-4 h4 z', 'pin'];
 const kNarrow = 560;
 
 const allCharts = [];

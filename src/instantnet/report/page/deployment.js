@@ -27,15 +27,16 @@ function niceBytes(step) {
 }
 
 function sizeFigure(parent, model) {
-  const widths = widthsOf(model.bytes_of_separate_files);
-  figure(parent, {id: 'size', title: 'Size of the file', height: 190, label: 'One file for all bit-widths against one file each.',
+  const widths = widthsOf(model.bytes_of_separate_files), apart = widths.reduce((sum, bits) => sum + model.bytes_of_separate_files[bits], 0);
+  const step = niceBytes(Math.max(model.bytes, apart) / 5);
+  figure(parent, {id: 'size', title: 'Size of the file', height: (width) => width < kNarrow ? 220 : 300, label: 'One file for all bit-widths against one file each.',
     option: (ink, width) => ({
       grid: {left: 12, right: 24, top: 36, bottom: 40, containLabel: true},
-      xAxis: xAxis(ink, 'bytes', {type: 'value', interval: niceBytes(Math.max(model.bytes, widths.reduce((sum, bits) => sum + model.bytes_of_separate_files[bits], 0)) / 5), axisLabel: {formatter: bytes}}),
+      xAxis: xAxis(ink, 'bytes', {type: 'value', interval: step, max: step * Math.ceil(Math.max(model.bytes, apart) / step), axisLabel: {formatter: bytes}}),
       yAxis: yAxis(ink, '', {type: 'category', inverse: true, data: ['one for all', 'one each'], splitLine: {show: false}}),
       tooltip: {trigger: 'item', formatter: ({seriesName, value}) => tip(seriesName, [['size', bytes(value)]])},
-      series: [{type: 'bar', name: 'all bit-widths', stack: 'all', barMaxWidth: 30, color: ink.bar, data: [model.bytes, null]},
-        ...widths.map((bits) => ({type: 'bar', stack: 'all', name: bitsText(bits), barMaxWidth: 30, color: widthColor(ink, bits, widths), data: [null, model.bytes_of_separate_files[bits]]}))]}),
+      series: [{type: 'bar', name: 'all bit-widths', stack: 'all', barMaxWidth: 44, color: ink.bar, data: [model.bytes, null]},
+        ...widths.map((bits) => ({type: 'bar', stack: 'all', name: bitsText(bits), barMaxWidth: 44, color: widthColor(ink, bits, widths), data: [null, model.bytes_of_separate_files[bits]]}))]}),
     data: () => [['file', 'bytes'], ['all bit-widths', model.bytes], ...widths.map((bits) => [`${bits} bits alone`, model.bytes_of_separate_files[bits]])]});
 }
 
@@ -44,7 +45,7 @@ const kTimes = {median_us: 'inference, median', first_after_switch_us: 'first af
 
 function timeFigure(parent, bench) {
   const widths = widthsOf(bench.bits), keys = Object.keys(kTimes);
-  figure(parent, {id: 'times', title: 'Measured times', height: 340, label: 'Of one image, on this processor; logarithmic.',
+  figure(parent, {id: 'times', title: 'Measured times', height: 300, label: 'Of one image, on this processor; logarithmic.',
     option: (ink, width) => ({
       xAxis: xAxis(ink, 'bit-width', {type: 'category', data: widths.map(String)}),
       yAxis: yAxis(ink, '', {type: 'log', axisLabel: {formatter: (us) => tick(us * 1e-6, 's')}}),

@@ -59,7 +59,7 @@ function energySentence(plan, bits) {
 
 function widthEnergyFigure(parent, plan, shown) {
   const widths = planWidths(plan);
-  return figure(parent, {id: 'energy-width', title: 'Energy of one image by bit-width', height: 320,
+  return figure(parent, {id: 'energy-width', title: 'Energy of one image by bit-width', height: 380,
     label: `Stacked by ${kSplits[shown.split]}.`,
     option: (ink, width) => {
       const names = partNames(plan, plan.layers, shown.split);
@@ -101,7 +101,7 @@ function rooflineFigure(parent, plan, shown) {
   const outer = plan.device.levels[0].name, speed = plan.device.bytes_a_cycle, widths = planWidths(plan);
   const at = (layer) => ({value: [layer.macs / Math.max(layer.bytes, 1e-9), layer.macs / layer.cycles], layer});
   const kept = () => shown.roofs === 'all' ? plan.layers : layersAt(plan, shown.bits);
-  return figure(parent, {id: 'roofline', title: 'Roofline', height: (width) => width < kNarrow ? 360 : 420,
+  return figure(parent, {id: 'roofline', title: 'Roofline', height: 380,
     label: 'Slanted: what the memory allows; flat: what the multipliers do; points: layers.',
     option: (ink, width) => {
       const layers = kept(), peaks = new Map();
@@ -129,7 +129,9 @@ function rooflineFigure(parent, plan, shown) {
 
 function gapText(layer) {
   if (layer.certified) return 'optimal';
-  return layer.lower_bound > 0 ? `≤ ${percent(layer.value / layer.lower_bound - 1, 1)}` : 'no bound';
+  if (!(layer.lower_bound > 0)) return 'no bound';
+  const gap = layer.value / layer.lower_bound - 1;
+  return gap < 0.0005 ? `< ${percent(0.001, 1)}` : `≤ ${percent(gap, 1)}`;
 }
 
 const gapOf = (layer) => layer.certified ? 0 : layer.lower_bound > 0 ? layer.value / layer.lower_bound - 1 : null;
