@@ -139,13 +139,30 @@ using uint_t = vendor::fixed<W, false>;
 }  // namespace instantnet
 )";
 
-TEST(HlsExport, TakesAVendorsIntegers) {
+/// The pragmas that instantnet_hls.h names for one vendor: each must stand where a pragma may.
+constexpr const char* kVendorPragmas = R"(
+#define IN_PIPELINE(ii) IN_TEXT(HLS pipeline II=ii)
+#define IN_PACKED(n) IN_TEXT(HLS unroll factor=n)
+#define IN_UNROLL _Pragma("HLS unroll")
+#define IN_PARTITION(v) IN_TEXT(HLS array_partition variable=v complete dim=1)
+#define IN_BANKS(v, n) IN_TEXT(HLS array_partition variable=v cyclic factor=n)
+#define IN_ONE_INSTANCE(f) IN_TEXT(HLS allocation function instances=f limit=1)
+#define IN_DATAFLOW _Pragma("HLS dataflow")
+#define IN_OFF_CHIP(p) IN_TEXT(HLS interface m_axi port=p bundle=p)
+)";
+
+TEST(HlsExport, TakesAVendorsIntegersAndPragmas) {
   const NetworkSpec spec = small_network();
   const std::vector<int> bits = {3, 8, 16};
-  const std::string header = own_folder() + "vendor_int.h";
-  std::ofstream(header) << kVendorIntegers;
-  expect_equal(hls_design(model_of(spec, 6, bits, 0.5), plan_of(spec, "zc706", bits)),
-               fmt::format("-O1 -DIN_VENDOR_INT='\"{}\"'", header));
+  const std::string integers = own_folder() + "vendor_int.h";
+  const std::string pragmas = own_folder() + "vendor_pragmas.h";
+  std::ofstream(integers) << kVendorIntegers;
+  std::ofstream(pragmas) << kVendorPragmas;
+  const std::string flags =
+      fmt::format("-O1 -DIN_VENDOR_INT='\"{}\"' -DIN_PRAGMAS='\"{}\"'", integers, pragmas);
+  expect_equal(hls_design(model_of(spec, 6, bits, 0.5), plan_of(spec, "zc706", bits)), flags);
+  MappingPlan pipeline = plan_of(spec, "zc706", {8}, mapper::Mode::Pipeline);
+  expect_equal(hls_design(model_of(spec, 6, {8}, 0.5), pipeline), flags);
 }
 
 TEST(HlsExport, TakesThePlansComputeCycles) {
