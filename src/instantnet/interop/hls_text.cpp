@@ -41,6 +41,7 @@ size_t break_before(const std::string& line, size_t most) {
 size_t break_behind_equals(const std::string& line, size_t most, size_t room) {
   const size_t equals = line.find("= ");
   if (equals == std::string::npos || equals == 0 || equals + 2 > most) return 0;
+  if (line.find(" = ", equals + 2) != std::string::npos) return 0;  // several declarations
   if (line[equals - 1] != ' ' && line[equals - 1] != '+') return 0;
   return line.size() - equals - 2 <= room ? equals + 2 : 0;
 }
