@@ -35,7 +35,8 @@ Node random_conv(Rng& rng, int number, int64_t channels, int64_t side) {
     node.groups = channels;
   else if (channels % 2 == 0 && rng.flip(0.4))
     node.groups = 2;
-  node.channels = node.groups * (depthwise ? 1 : from_to(rng, 1, 7 / std::min<int64_t>(node.groups, 3)));
+  node.channels =
+      node.groups * (depthwise ? 1 : from_to(rng, 1, 7 / std::min<int64_t>(node.groups, 3)));
   node.kernel = from_to(rng, 1, 4);
   node.stride = rng.flip(0.7) ? 1 : 2;
   node.dilation = rng.flip(0.7) ? 1 : 2;
@@ -43,7 +44,9 @@ Node random_conv(Rng& rng, int number, int64_t channels, int64_t side) {
     node.dilation > 1 ? --node.dilation : --node.kernel;
   node.padding = from_to(rng, 0, node.kernel - 1);
   if (side < 4) node.stride = 1, node.padding = std::max(node.padding, node.kernel / 2);
-  node.activation = rng.flip() ? Activation::Relu : rng.flip() ? Activation::Relu6 : Activation::None;
+  node.activation = rng.flip()   ? Activation::Relu
+                    : rng.flip() ? Activation::Relu6
+                                 : Activation::None;
   return node;
 }
 

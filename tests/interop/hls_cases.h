@@ -11,8 +11,8 @@
 
 namespace instantnet::interop {
 
-/// Everything a network can have, small: convolutions dense, grouped with a shuffle and depthwise, a
-/// residual, both poolings, a classifier behind a flattened image.
+/// Everything a network can have, small: convolutions dense, grouped with a shuffle and depthwise,
+/// a residual, both poolings, a classifier behind a flattened image.
 NetworkSpec small_network();
 
 /// A chain of random convolutions on small images, each with a window of its own.

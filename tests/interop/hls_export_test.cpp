@@ -9,8 +9,8 @@
 #include <filesystem>
 #include <fstream>
 
-#include "interop/hls_cases.h"
 #include "instantnet/core/file.h"
+#include "interop/hls_cases.h"
 #include "mapper/random_cases.h"
 #include "net/expect_error.h"
 #include "own_folder.h"
@@ -28,15 +28,16 @@ using testing::Not;
 
 const std::vector<int> kAllBits = {2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16};
 
-IntModel model_of(const NetworkSpec& spec, uint64_t seed, const std::vector<int>& bits, double sbm) {
+IntModel model_of(const NetworkSpec& spec, uint64_t seed, const std::vector<int>& bits,
+                  double sbm) {
   runtime::RandomModelOptions options;
   options.bits = bits;
   options.sbm = sbm;
   return random_model(spec, seed, options);
 }
 
-MappingPlan plan_of(const NetworkSpec& spec, const std::string& device, const std::vector<int>& bits,
-                    mapper::Mode mode = mapper::Mode::MultiCycle) {
+MappingPlan plan_of(const NetworkSpec& spec, const std::string& device,
+                    const std::vector<int>& bits, mapper::Mode mode = mapper::Mode::MultiCycle) {
   mapper::MapOptions options;
   options.bits = bits;
   options.mode = mode;
@@ -138,13 +139,30 @@ using uint_t = vendor::fixed<W, false>;
 }  // namespace instantnet
 )";
 
-TEST(HlsExport, TakesAVendorsIntegers) {
+/// The pragmas that instantnet_hls.h names for one vendor: each must stand where a pragma may.
+constexpr const char* kVendorPragmas = R"(
+#define IN_PIPELINE(ii) IN_TEXT(HLS pipeline II=ii)
+#define IN_PACKED(n) IN_TEXT(HLS unroll factor=n)
+#define IN_UNROLL _Pragma("HLS unroll")
+#define IN_PARTITION(v) IN_TEXT(HLS array_partition variable=v complete dim=1)
+#define IN_BANKS(v, n) IN_TEXT(HLS array_partition variable=v cyclic factor=n)
+#define IN_ONE_INSTANCE(f) IN_TEXT(HLS allocation function instances=f limit=1)
+#define IN_DATAFLOW _Pragma("HLS dataflow")
+#define IN_OFF_CHIP(p) IN_TEXT(HLS interface m_axi port=p bundle=p)
+)";
+
+TEST(HlsExport, TakesAVendorsIntegersAndPragmas) {
   const NetworkSpec spec = small_network();
   const std::vector<int> bits = {3, 8, 16};
-  const std::string header = own_folder() + "vendor_int.h";
-  std::ofstream(header) << kVendorIntegers;
-  expect_equal(hls_design(model_of(spec, 6, bits, 0.5), plan_of(spec, "zc706", bits)),
-               fmt::format("-O1 -DIN_VENDOR_INT='\"{}\"'", header));
+  const std::string integers = own_folder() + "vendor_int.h";
+  const std::string pragmas = own_folder() + "vendor_pragmas.h";
+  std::ofstream(integers) << kVendorIntegers;
+  std::ofstream(pragmas) << kVendorPragmas;
+  const std::string flags =
+      fmt::format("-O1 -DIN_VENDOR_INT='\"{}\"' -DIN_PRAGMAS='\"{}\"'", integers, pragmas);
+  expect_equal(hls_design(model_of(spec, 6, bits, 0.5), plan_of(spec, "zc706", bits)), flags);
+  MappingPlan pipeline = plan_of(spec, "zc706", {8}, mapper::Mode::Pipeline);
+  expect_equal(hls_design(model_of(spec, 6, {8}, 0.5), pipeline), flags);
 }
 
 TEST(HlsExport, TakesThePlansComputeCycles) {
@@ -191,8 +209,8 @@ TEST(HlsExport, SharesLoopsBetweenWidthsWithOneMapping) {
               AllOf(HasSubstr("void nest_4("), HasSubstr("void nest_8("), HasSubstr("switch")));
 }
 
-/// Sums are wider than the plan counts: registers that are too small for them take what the device's
-/// budget lets them have, or the export is refused.
+/// Sums are wider than the plan counts: registers that are too small for them take what the
+/// device's budget lets them have, or the export is refused.
 TEST(HlsExport, NeverHoldsMoreThanTheDevice) {
   const NetworkSpec spec = small_network();
   const IntModel model = model_of(spec, 1, {8}, 0);
@@ -205,7 +223,8 @@ TEST(HlsExport, NeverHoldsMoreThanTheDevice) {
     EXPECT_LE(memory.taken, memory.allowed) << memory.level;
   plan.accelerator.fpga->lut = 1000;
   EXPECT_THAT(error_of([&] { hls_design(model, plan); }),
-              AllOf(HasSubstr("REG has to hold"), HasSubstr("it has 96, "), HasSubstr("psum: {extra_bits: ")));
+              AllOf(HasSubstr("REG has to hold"), HasSubstr("it has 96, "),
+                    HasSubstr("psum: {extra_bits: ")));
 }
 
 /// Same arguments, same bytes.
@@ -237,8 +256,8 @@ TEST_F(HlsRefusal, OfADeviceThatIsNoFpga) {
 
 TEST_F(HlsRefusal, OfAPlanAtOtherWidths) {
   plan_ = plan_of(spec_, "zc706", {4, 16});
-  EXPECT_THAT(sentence(), AllOf(HasSubstr("bit-widths [4, 8], the plan [4, 16]"),
-                                HasSubstr("--bits 4,8")));
+  EXPECT_THAT(sentence(),
+              AllOf(HasSubstr("bit-widths [4, 8], the plan [4, 16]"), HasSubstr("--bits 4,8")));
 }
 
 TEST_F(HlsRefusal, OfAPlanOfAnotherNetwork) {
@@ -273,8 +292,8 @@ TEST_F(HlsRefusal, OfAMappingThatDoesNotRun) {
 TEST_F(HlsRefusal, OfAPipelineAtSomeWidthsOnly) {
   const MappingPlan pipeline = plan_of(spec_, "zc706", {4, 8}, mapper::Mode::Pipeline);
   plan_.stages[1] = pipeline.stages[1];
-  EXPECT_THAT(sentence(), AllOf(HasSubstr("at some bit-widths and not at others"),
-                                HasSubstr("--bits")));
+  EXPECT_THAT(sentence(),
+              AllOf(HasSubstr("at some bit-widths and not at others"), HasSubstr("--bits")));
   HlsOptions options;
   options.bits = {8};
   EXPECT_TRUE(hls_design(model_, plan_, options).pipeline);
@@ -301,7 +320,8 @@ TEST(HlsFolder, IsReplacedOnlyByForceAndOnlyWhenItIsOurs) {
   const std::string other = own_folder() + "other";
   std::filesystem::create_directory(other);
   std::ofstream(other + "/thesis.txt") << "ten years";
-  EXPECT_THAT(error_of([&] { write_hls(design, other, true); }), HasSubstr("no export of this kind"));
+  EXPECT_THAT(error_of([&] { write_hls(design, other, true); }),
+              HasSubstr("no export of this kind"));
   EXPECT_TRUE(std::filesystem::exists(other + "/thesis.txt"));
 }
 

@@ -68,8 +68,8 @@ void check_hls_only(const ExportVerbOptions& verb) {
 
 void export_verb(const ExportVerbOptions& verb) {
   if (verb.format == kHls)
-    return export_hls({verb.input, verb.plan, verb.folder, verb.bits, verb.images, verb.force,
-                       verb.json});
+    return export_hls(
+        {verb.input, verb.plan, verb.folder, verb.bits, verb.images, verb.force, verb.json});
   check_hls_only(verb);
   if (is_onnx_format(verb.format)) {
     export_onnx(verb.input, verb.format, verb.bits, verb.folder);

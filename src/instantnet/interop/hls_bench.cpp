@@ -1,5 +1,6 @@
 #include "instantnet/interop/hls_bench.h"
 
+#include <fmt/format.h>
 #include <fmt/ranges.h>
 
 #include <algorithm>
@@ -17,30 +18,30 @@ using runtime::Trace;
 // ---- The bench.
 
 void write_tensors(const Design& design, const Structure& structure, size_t number, Code& code) {
-  code.open("const Tensor kTensors_{}[] = {{", number);
+  code.open(fmt::format("const Tensor kTensors_{}[] = {{", number));
   for (const Place& place : structure.places) {
     if (place.image) continue;
     std::vector<int> zeros;
     for (const size_t w : structure.widths)
-      zeros.push_back(place.stream
-                          ? 0
-                          : design.prepared[w].forms[static_cast<size_t>(place.form)].format.zero);
-    code.line("{{\"{}\", {}, {}, {}, {}, {}, {{{}}}}},", place.name, place.stream ? 1 : 0,
-              place.offset, place.slots, place.elements(), place.stage, fmt::join(zeros, ", "));
+      zeros.push_back(
+          place.stream ? 0 : design.prepared[w].forms[static_cast<size_t>(place.form)].format.zero);
+    code.line(fmt::format("{{\"{}\", {}, {}, {}, {}, {}, {{{}}}}},", place.name,
+                          place.stream ? 1 : 0, place.offset, place.slots, place.elements(),
+                          place.stage, fmt::join(zeros, ", ")));
   }
   code.close("};");
 }
 
 /// For each width of the design its structure, and which of its widths it is.
 void write_widths(const Design& design, Code& code) {
-  code.open("const View kViews[kWidths] = {{");
+  code.open("const View kViews[kWidths] = {");
   for (size_t w = 0; w < design.bits.size(); ++w)
     for (size_t s = 0; s < design.structures.size(); ++s) {
       const auto& widths = design.structures[s].widths;
       const auto found = std::find(widths.begin(), widths.end(), w);
       if (found != widths.end())
-        code.line("{{kTensors_{0}, sizeof(kTensors_{0}) / sizeof(Tensor), {1}}},", s,
-                  found - widths.begin());
+        code.line(fmt::format("{{kTensors_{0}, sizeof(kTensors_{0}) / sizeof(Tensor), {1}}},", s,
+                              found - widths.begin()));
     }
   code.close("};");
 }
@@ -48,13 +49,13 @@ void write_widths(const Design& design, Code& code) {
 /// Steps of each layer at each width.
 void write_steps(const Design& design, Code& code) {
   code.line("// Steps of the multipliers in the plan, by layer and bit-width.");
-  code.open("const long long kPlannedSteps[kLayers][kWidths] = {{");
+  code.open("const long long kPlannedSteps[kLayers][kWidths] = {");
   for (const LayerDesign& layer : design.layers) {
     std::vector<int64_t> steps(design.bits.size());
     for (const Structure& structure : design.structures)
       for (const NestGroup& group : structure.groups[layer.index])
         for (const size_t w : group.widths) steps[structure.widths[w]] = group.nest.steps;
-    code.line("{{{}}},", fmt::join(steps, ", "));
+    code.line(fmt::format("{{{}}},", fmt::join(steps, ", ")));
   }
   code.close("};");
 }
@@ -234,15 +235,19 @@ std::string layer_rows(const Design& design) {
 
 std::string mode_text(const Design& design) {
   if (design.pipeline)
-    return "The plan is a pipeline: every layer is a stage with its own multipliers and memories, and\n"
-           "works on another image than the next. `network()` is one interval. Tensors between stages\n"
-           "lie off the chip, as many images of each as are on the way, so the stages of an interval\n"
+    return "The plan is a pipeline: every layer is a stage with its own multipliers and memories, "
+           "and\n"
+           "works on another image than the next. `network()` is one interval. Tensors between "
+           "stages\n"
+           "lie off the chip, as many images of each as are on the way, so the stages of an "
+           "interval\n"
            "share nothing and may run at the same time (`IN_DATAFLOW`).\n";
   std::vector<std::string> own;
   for (size_t l = 1; l < design.shared.size(); ++l)
     if (!design.shared[l]) own.push_back(design.device.levels[l].name);
   std::string text =
-      "The plan is multi-cycle: `network()` calls the layers one after the other. They share the array\n"
+      "The plan is multi-cycle: `network()` calls the layers one after the other. They share the "
+      "array\n"
       "(`multiply()` in `engine.cpp`) and the memories on the chip that `engine.h` lists.\n";
   if (!own.empty())
     text += fmt::format(
@@ -257,21 +262,22 @@ std::string mode_text(const Design& design) {
 std::string testbench_source(const Design& design, int images) {
   Code code;
   code.line("// Runs every image at every bit-width and compares every tensor with golden/.");
-  code.line("#include <cstdio>\n#include <cstdlib>\n#include <fstream>\n#include <string>\n#include "
-            "<vector>");
+  code.line(
+      "#include <cstdio>\n#include <cstdlib>\n#include <fstream>\n#include <string>\n#include "
+      "<vector>");
   code.blank();
   code.line("#include \"network.h\"");
   code.line("#include \"weights.h\"");
   code.blank();
-  code.line("using namespace {};", design.space);
+  code.line(fmt::format("using namespace {};", design.space));
   code.blank();
   code.line("#ifdef IN_COUNT_STEPS");
   code.line("long long in_steps[kLayers];");
   code.line("#endif");
   code.blank();
-  code.line("namespace {{");
+  code.line("namespace {");
   code.blank();
-  code.line("const int kImages = {};", images);
+  code.line(fmt::format("const int kImages = {};", images));
   code.blank();
   code.lines(kBenchTypes);
   code.blank();
@@ -325,7 +331,8 @@ std::string readme(const Design& design) {
   }
   return fmt::format(
       "# {0} on {1}\n\n"
-      "C++ for high-level synthesis, written by `instantnet export --format hls`. Bit-widths: {2},\n"
+      "C++ for high-level synthesis, written by `instantnet export --format hls`. Bit-widths: "
+      "{2},\n"
       "chosen at run time by `network()`'s first argument. `make check` compiles it with g++ and\n"
       "compares every tensor of the images in `golden/` with the integer model.\n\n"
       "{3}\n"
@@ -334,26 +341,29 @@ std::string readme(const Design& design) {
       "| `layer_NNN_*.cpp` | a layer's loop nests: one for all bit-widths with the same mapping |\n"
       "| `*_numbers.h` | scales, offsets and shifts, one entry a bit-width |\n"
       "{4}"
-      "| `weights.h`, `weights.cpp` | master codes, once; narrower ones are derived on the way in |\n"
+      "| `weights.h`, `weights.cpp` | master codes, once; narrower ones are derived on the way in "
+      "|\n"
       "| `arithmetic.h` | requantisation, additions, pooling, and the rest between layers |\n"
       "| `types.h` | how wide everything is |\n"
       "| `instantnet_int.h` | integers of any width, and how to take a vendor's |\n"
       "| `instantnet_hls.h` | pragmas as macros, and how to give them a meaning |\n"
       "| `testbench.cpp`, `golden/`, `Makefile` | the check |\n\n"
-      "A nest's loops over time are the mapping's, level by level. Tiles are copied where the loops\n"
+      "A nest's loops over time are the mapping's, level by level. Tiles are copied where the "
+      "loops\n"
       "that move them stand; loops over space are unrolled, also inside those copies. Windows of\n"
       "inputs that overlap are copied whole. Edges that the loops overshoot are guarded.\n\n"
       "## Compute cycles of the plan\n\n"
       "Each layer's file asserts that its steps give them. Memory may take longer.\n\n"
       "| file | multipliers | {5} |\n|---|---|{6}|\n{7}\n"
       "## Memories on the chip\n\n"
-      "Bits of each instance. Sums are as wide as they can become, which may be more than the plan\n"
+      "Bits of each instance. Sums are as wide as they can become, which may be more than the "
+      "plan\n"
       "counts; then a level may hold what the device's budget has room for (`allowed`).\n\n"
       "| level | instances | taken | in the plan | allowed |\n|---|---|---|---|---|\n{8}",
       design.model->spec.name, design.device.name, fmt::join(design.bits, ", "), mode_text(design),
-      design.pipeline
-          ? ""
-          : "| `engine.h`, `engine.cpp` | the array of multipliers and the memories on the chip |\n",
+      design.pipeline ? ""
+                      : "| `engine.h`, `engine.cpp` | the array of multipliers and the memories on "
+                        "the chip |\n",
       fmt::join(columns, " | "), fmt::join(rules, "|"), layer_rows(design), use_text(design));
 }
 

@@ -1,5 +1,6 @@
 #include "instantnet/interop/hls_design.h"
 
+#include <fmt/format.h>
 #include <fmt/ranges.h>
 
 #include <algorithm>
@@ -141,8 +142,7 @@ void give_offsets(Design& design, Structure& structure) {
 /// once frozen; a plan may say either.
 const mapper::LayerPlan& planned_layer(const MappingPlan& plan, const NamedLayer& layer, int bits) {
   for (const mapper::LayerPlan& one : plan.layers) {
-    const bool same_bits =
-        one.own_bits == layer.bits || (layer.bits == 32 && one.own_bits == 16);
+    const bool same_bits = one.own_bits == layer.bits || (layer.bits == 32 && one.own_bits == 16);
     if (one.bits == bits && one.shape == layer.shape && same_bits) return one;
   }
   fail(layer_where(layer.name),
@@ -252,7 +252,8 @@ std::vector<NestGroup> group_widths(const Design& design, const Structure& struc
     groups[g].sums.widen(width.sums);
     groups[g].multipliers = std::max(groups[g].multipliers, width.multipliers);
     double& rate = groups[g].macs_per_cycle;
-    rate = groups[g].widths.size() == 1 ? width.macs_per_cycle : std::min(rate, width.macs_per_cycle);
+    rate =
+        groups[g].widths.size() == 1 ? width.macs_per_cycle : std::min(rate, width.macs_per_cycle);
   }
   return groups;
 }
@@ -260,8 +261,9 @@ std::vector<NestGroup> group_widths(const Design& design, const Structure& struc
 void check_modes(const Design& design, const MappingPlan& plan) {
   for (const int bits : design.bits)
     if (plan.stages[index_of_bits(plan, bits)].empty() == design.pipeline)
-      fail(kWhere, "the plan is a pipeline at some bit-widths and not at others, which is no single "
-                   "design; map with --mode multi-cycle or pipeline, or give --bits.");
+      fail(kWhere,
+           "the plan is a pipeline at some bit-widths and not at others, which is no single "
+           "design; map with --mode multi-cycle or pipeline, or give --bits.");
   if (!design.pipeline) return;
   int64_t taken = 0;
   for (const LayerDesign& layer : design.layers) taken += layer.multipliers;
@@ -293,8 +295,7 @@ void merge(std::vector<Memory>& into, const std::vector<Memory>& from) {
 /// Bits of one instance of each level; tensors with a memory of their own count as the level's.
 std::vector<int64_t> taken_bits(const std::vector<Memory>& memories, size_t levels) {
   std::vector<int64_t> bits(levels, 0);
-  for (const Memory& memory : memories)
-    bits[memory.level] += memory.elements * memory.span.bits();
+  for (const Memory& memory : memories) bits[memory.level] += memory.elements * memory.span.bits();
   return bits;
 }
 
@@ -339,8 +340,8 @@ std::vector<std::vector<int64_t>> taken_by_layer(const Design& design) {
   for (const Structure& structure : design.structures)
     for (size_t l = 0; l < design.layers.size(); ++l)
       for (const NestGroup& group : structure.groups[l]) {
-        const std::vector<int64_t> bits = taken_bits(
-            memories_of(group.nest, group.codes, group.inputs, group.sums), levels);
+        const std::vector<int64_t> bits =
+            taken_bits(memories_of(group.nest, group.codes, group.inputs, group.sums), levels);
         for (size_t i = 0; i < levels; ++i) all[l][i] = std::max(all[l][i], bits[i]);
       }
   return all;

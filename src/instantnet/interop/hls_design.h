@@ -27,9 +27,9 @@ struct Place {
   std::string name;  // "t03_stem"
   bool stream = false, image = false;
   int64_t height = 1, width = 1, channels = 1;
-  int64_t offset = 0;             // in the memory of codes or of streams
-  int64_t slots = 1;              // images that are kept at the same time
-  size_t stage = 0, last = 0;     // that writes it; the last that reads it
+  int64_t offset = 0;          // in the memory of codes or of streams
+  int64_t slots = 1;           // images that are kept at the same time
+  size_t stage = 0, last = 0;  // that writes it; the last that reads it
   int64_t elements() const { return height * width * channels; }
   std::string element() const { return image ? "pixel_t" : stream ? "stream_t" : "code_t"; }
 };
@@ -44,7 +44,7 @@ struct LayerWidth {
   const mapper::Mapping* mapping = nullptr;
   double macs_per_cycle = 1;
   int64_t steps = 0, compute_cycles = 0;  // the plan's
-  int64_t multipliers = 1;     // of the part of the device
+  int64_t multipliers = 1;                // of the part of the device
 };
 
 /// Widths of a layer with one mapping: the same loops.
@@ -72,9 +72,9 @@ struct LayerDesign {
 
 /// Widths at which the same tensors occur. Nearly always there is one.
 struct Structure {
-  std::string suffix;          // "", or "_a", "_b", ...
-  std::vector<size_t> widths;  // of Design::bits
-  std::vector<Place> places;   // by form
+  std::string suffix;                          // "", or "_a", "_b", ...
+  std::vector<size_t> widths;                  // of Design::bits
+  std::vector<Place> places;                   // by form
   std::vector<std::vector<NestGroup>> groups;  // by layer
 };
 
@@ -92,7 +92,8 @@ struct LevelUse {
   int64_t instances = 1;
   int64_t taken = 0;
   int64_t planned = 0;  // capacity in the plan; 0: unlimited
-  int64_t allowed = 0;  // more than planned where the device's own budget has room (LUT RAM is 64 deep)
+  int64_t allowed =
+      0;  // more than planned where the device's own budget has room (LUT RAM is 64 deep)
 };
 
 struct Design {

@@ -60,8 +60,8 @@ HlsLayer layer_of(const hls::Design& design, const hls::LayerDesign& layer) {
 HlsDesign hls_design(const runtime::IntModel& model, const mapper::MappingPlan& plan,
                      const HlsOptions& options) {
   if (options.images < 1)
-    fail("export hls",
-         fmt::format("{} images of golden vectors; give a whole number from 1 on.", options.images));
+    fail("export hls", fmt::format("{} images of golden vectors; give a whole number from 1 on.",
+                                   options.images));
   runtime::check(model);
   const hls::Design design = hls::make_design(model, plan, options.bits);
   HlsDesign made;
@@ -73,8 +73,8 @@ HlsDesign hls_design(const runtime::IntModel& model, const mapper::MappingPlan& 
     made.layers.push_back(layer_of(design, layer));
   for (size_t i = 0; i < design.use.size(); ++i) {
     const hls::LevelUse& use = design.use[i];
-    made.memories.push_back({use.level, use.instances, use.taken, use.planned, use.allowed,
-                             design.shared[i + 1]});
+    made.memories.push_back(
+        {use.level, use.instances, use.taken, use.planned, use.allowed, design.shared[i + 1]});
   }
   made.files = files_of(design, options);
   return made;
@@ -84,8 +84,9 @@ void write_hls(const HlsDesign& design, const std::string& folder, bool force) {
   if (fs::exists(fs::symlink_status(folder))) {
     if (!force) fail(folder, "it exists; give another folder, or --force to replace it.");
     if (!fs::exists(fs::path(folder) / kMark))
-      fail(folder, "it exists and is no export of this kind, so --force does not replace it; give "
-                   "another folder.");
+      fail(folder,
+           "it exists and is no export of this kind, so --force does not replace it; give "
+           "another folder.");
   }
   write_folder_atomic(folder, [&](const std::string& fresh) {
     make_folders(fresh + "/golden");

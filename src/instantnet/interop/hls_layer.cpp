@@ -1,5 +1,6 @@
 #include "instantnet/interop/hls_layer.h"
 
+#include <fmt/format.h>
 #include <fmt/ranges.h>
 
 #include <algorithm>
@@ -18,7 +19,7 @@ using runtime::RequantTable;
 /// Calls list(w, numbers) for each width of the structure and writes "{...}," a width.
 template <class Row>
 void rows(Code& code, const std::string& declaration, size_t widths, const Row& row) {
-  code.open("const {} = {{", declaration);
+  code.open(fmt::format("const {} = {{", declaration));
   for (size_t w = 0; w < widths; ++w) code.lines(fmt::format("{{{}}},", row(w)));
   code.close("};");
 }
@@ -49,9 +50,9 @@ void write_borders(const Borders& borders, Code& code) {
   if (borders.count() == 1) return;
   code.line("// Which offsets count at the image's border: class = row class + column class.");
   const auto list = [&](const char* name, const std::vector<uint16_t>& classes) {
-    code.open("const unsigned short {}[{}] = {{", name, classes.size());
-    code.lines(wrapped({classes.begin(), classes.end()}) + "};");
-    code.close("");
+    code.open(fmt::format("const unsigned short {}[{}] = {{", name, classes.size()));
+    code.lines(number_rows({classes.begin(), classes.end()}, 20, 0));
+    code.close("};");
   };
   list("kRowClass", borders.table->row);
   list("kColumnClass", borders.table->column);
@@ -89,7 +90,8 @@ void write_tables(const Design& design, const Structure& structure, const LayerD
     return design.prepared[structure.widths[w]].forms[static_cast<size_t>(place.form)].requant;
   };
   code.blank();
-  code.line("// {}: sum shift, shift, least, most; then tables by channel.", place.name);
+  code.line(
+      fmt::format("// {}: sum shift, shift, least, most; then tables by channel.", place.name));
   rows(code, fmt::format("Requant kRequant_{}[{}]", place.name, widths), widths,
        [&](size_t w) { return requant_row(table(w)); });
   rows(code, fmt::format("int kMultiplier_{}[{}][{}]", place.name, widths, k), widths,
@@ -110,11 +112,12 @@ void write_structure_numbers(const Design& design, const Structure& structure,
     zeros.push_back(layer.widths[w].zero);
   }
   open_structure(structure, code);
-  code.line("// One entry each for the network at {} bits.", fmt::join(of_network, ", "));
-  code.line("const int kMasterBits = {};", layer.master_bits);
-  code.line("const int kWeightBits[{}] = {{{}}};", bits.size(), fmt::join(bits, ", "));
-  code.line("const int kZero[{}] = {{{}}};  // stored input code of zero", zeros.size(),
-            fmt::join(zeros, ", "));
+  code.line(
+      fmt::format("// One entry each for the network at {} bits.", fmt::join(of_network, ", ")));
+  code.line(fmt::format("const int kMasterBits = {};", layer.master_bits));
+  code.line(fmt::format("const int kWeightBits[{}] = {{{}}};", bits.size(), fmt::join(bits, ", ")));
+  code.line(fmt::format("const int kZero[{}] = {{{}}};  // stored input code of zero", zeros.size(),
+                        fmt::join(zeros, ", ")));
   const Borders borders = borders_of(design, structure, layer);
   write_borders(borders, code);
   for (const Place* place : written_by(design, structure, layer))
@@ -137,15 +140,15 @@ std::string outputs_of(const Design& design, const Structure& structure, const L
 void write_weight_functions(const LayerDesign& layer, Code& code) {
   const char* lattice = layer.sbm ? "sbm" : "nested";
   code.line("/// The narrow code of a master code.");
-  code.open("inline wide_t narrow(wide_t master, int width) {{");
-  code.line("return narrow_{}(master, kMasterBits, kWeightBits[width]);", lattice);
+  code.open("inline wide_t narrow(wide_t master, int width) {");
+  code.line(fmt::format("return narrow_{}(master, kMasterBits, kWeightBits[width]);", lattice));
   code.close();
   code.blank();
   code.line("/// What the multipliers take for a narrow code.");
   if (layer.sbm) {
-    code.line("inline wide_t weight_of(wide_t code, int) {{ return code; }}");
+    code.line("inline wide_t weight_of(wide_t code, int) { return code; }");
   } else {
-    code.open("inline wide_t weight_of(wide_t code, int width) {{");
+    code.open("inline wide_t weight_of(wide_t code, int width) {");
     code.line("return weight_nested(code, kWeightBits[width]);");
     code.close();
   }
@@ -155,11 +158,13 @@ void write_input_function(const LayerDesign& layer, const std::string& element, 
   const int64_t channels = layer.shape.groups * layer.shape.c;
   code.blank();
   code.line("/// An input code; 0 outside the image.");
-  code.open("inline wide_t input_at(const {}* in, int y, int x, int channel, int width) {{",
-            element);
-  code.line("if (y < 0 || y >= {} || x < 0 || x >= {}) return 0;", layer.height, layer.width);
-  code.line("return static_cast<wide_t>(in[(y * {} + x) * {} + channel]) - kZero[width];",
-            layer.width, channels);
+  code.open(fmt::format(
+      "inline wide_t input_at(const {}* in, int y, int x, int channel, int width) {{", element));
+  code.line(fmt::format("if (y < 0 || y >= {} || x < 0 || x >= {}) return 0;", layer.height,
+                        layer.width));
+  code.line(
+      fmt::format("return static_cast<wide_t>(in[(y * {} + x) * {} + channel]) - kZero[width];",
+                  layer.width, channels));
   code.close();
 }
 
@@ -170,20 +175,21 @@ void write_finish(const Design& design, const Structure& structure, const LayerD
   const bool classes = borders_of(design, structure, layer).count() > 1;
   code.blank();
   code.line("/// A complete sum of output channel k at (p, q) to what is read of it.");
-  code.open("inline void finish(int width, int p, int q, int k, wide_t sum{}{}) {{",
-            layer.sbm ? ", const sum_t* boxes" : "", outputs_of(design, structure, layer, true));
-  code.line("const int at = (p * {} + q) * {} + k;", shape.q, shape.k);
+  code.open(fmt::format("inline void finish(int width, int p, int q, int k, wide_t sum{}{}) {{",
+                        layer.sbm ? ", const sum_t* boxes" : "",
+                        outputs_of(design, structure, layer, true)));
+  code.line(fmt::format("const int at = (p * {} + q) * {} + k;", shape.q, shape.k));
   if (layer.sbm)
-    code.line("const wide_t box = boxes[(p * {} + q) * {} + k / {}];", shape.q, shape.groups,
-              shape.k / shape.groups);
+    code.line(fmt::format("const wide_t box = boxes[(p * {} + q) * {} + k / {}];", shape.q,
+                          shape.groups, shape.k / shape.groups));
   if (classes) code.line("const int border = kRowClass[p] + kColumnClass[q];");
   for (const Place* place : written_by(design, structure, layer)) {
     const std::string box =
         layer.sbm ? fmt::format("box, kBoxMultiplier_{}[width][k], ", place->name) : "";
-    code.line(
+    code.line(fmt::format(
         "{0}[at] = requantised(sum, kMultiplier_{0}[width][k], {1}kOffset_{0}[width][{2}][k], "
         "kRequant_{0}[width]);",
-        place->name, box, classes ? "border" : "0");
+        place->name, box, classes ? "border" : "0"));
   }
   code.close();
 }
@@ -207,14 +213,14 @@ std::pair<int64_t, int64_t> fraction(double value) {
   return {0, 1};
 }
 
-void write_cycles(const Structure& structure, const LayerDesign& layer,
-                  const NestGroup& group, const std::string& bits, Code& code) {
+void write_cycles(const Structure& structure, const LayerDesign& layer, const NestGroup& group,
+                  const std::string& bits, Code& code) {
   std::vector<std::string> factors;
   for (const auto& [dim, count] : group.nest.step_factors)
     factors.push_back(fmt::format("{}LL /* {} */", count, dim));
   code.line("// Steps of the multipliers: what the plan's compute cycles are made of.");
-  code.line("constexpr long long kSteps_{} = {};", bits,
-            factors.empty() ? "1" : fmt::format("{}", fmt::join(factors, " * ")));
+  code.line(fmt::format("constexpr long long kSteps_{} = {};", bits,
+                        factors.empty() ? "1" : fmt::format("{}", fmt::join(factors, " * "))));
   for (const size_t w : group.widths) {
     const LayerWidth& width = layer.widths[structure.widths[w]];
     const auto [above, below] = fraction(width.macs_per_cycle);
@@ -222,11 +228,11 @@ void write_cycles(const Structure& structure, const LayerDesign& layer,
     std::string cycles = fmt::format("kSteps_{}", bits);
     if (below > 1) cycles += fmt::format(" * {}", below);
     if (above > 1) cycles = fmt::format("({} + {}) / {}", cycles, above - 1, above);
-    code.line("static_assert({} == {}, \"cycles at {} bits\");", cycles, width.compute_cycles,
-              width.bits);
+    code.line(fmt::format("static_assert({} == {}, \"cycles at {} bits\");", cycles,
+                          width.compute_cycles, width.bits));
     if (width.macs_per_cycle > group.macs_per_cycle)
-      code.line("// At {} bits the plan counts {} steps a cycle, at the widest {}.", width.bits,
-                width.macs_per_cycle, group.macs_per_cycle);
+      code.line(fmt::format("// At {} bits the plan counts {} steps a cycle, at the widest {}.",
+                            width.bits, width.macs_per_cycle, group.macs_per_cycle));
   }
 }
 
@@ -234,9 +240,9 @@ void write_cycles(const Structure& structure, const LayerDesign& layer,
 std::string words_text(const mapper::StorageLevel& level, int64_t elements, int bits) {
   if (level.packing == mapper::Packing::Tight) return fmt::format("{}LL * {}", elements, bits);
   const double words = mapper::words_per_element(level, bits);
-  return fmt::format("{}LL", static_cast<int64_t>(std::ceil(static_cast<double>(elements) * words -
-                                                            1e-9)) *
-                                 level.word_bits);
+  return fmt::format("{}LL",
+                     static_cast<int64_t>(std::ceil(static_cast<double>(elements) * words - 1e-9)) *
+                         level.word_bits);
 }
 
 /// The memories of this nest, sums as wide as they are.
@@ -249,8 +255,8 @@ void write_exact_capacities(const Design& design, const NestGroup& group, Code& 
       if (memory.level == i + 1)
         sum.push_back(fmt::format("{}LL * {}", memory.elements, memory.span.bits()));
     if (!sum.empty())
-      code.line("static_assert({} <= {}LL, \"bits of {} with exact sums\");",
-                fmt::join(sum, " + "), design.use[i].allowed, design.use[i].level);
+      code.line(fmt::format("static_assert({} <= {}LL, \"bits of {} with exact sums\");",
+                            fmt::join(sum, " + "), design.use[i].allowed, design.use[i].level));
   }
 }
 
@@ -267,10 +273,10 @@ void write_capacities(const Design& design, const Structure& structure, const La
                                mapper::element_bits(design.device, width.planned, t)));
     }
     if (level.capacity_words == 0 || sum.empty()) continue;
-    code.line("static_assert({} <= {}LL, \"bits of {} as planned\");", fmt::join(sum, " + "),
-              (level.double_buffered ? level.capacity_words / 2 : level.capacity_words) *
-                  level.word_bits,
-              level.name);
+    code.line(fmt::format(
+        "static_assert({} <= {}LL, \"bits of {} as planned\");", fmt::join(sum, " + "),
+        (level.double_buffered ? level.capacity_words / 2 : level.capacity_words) * level.word_bits,
+        level.name));
   }
 }
 
@@ -279,7 +285,8 @@ void write_nest(const Design& design, const Structure& structure, const LayerDes
   const std::string bits = joined_bits(design, structure, group, "_");
   const LayerWidth& width = layer.widths[structure.widths[group.widths[0]]];
   code.blank();
-  code.line("// ---- The mapping at {} bits.", joined_bits(design, structure, group, ", "));
+  code.line(
+      fmt::format("// ---- The mapping at {} bits.", joined_bits(design, structure, group, ", ")));
   code.line("//");
   code.lines(commented(loop_nest_text(*width.mapping, layer.shape, design.device)));
   code.line("//");
@@ -297,14 +304,15 @@ void write_nest(const Design& design, const Structure& structure, const LayerDes
 
 void write_switch(const Design& design, const Structure& structure, const LayerDesign& layer,
                   Code& code) {
-  code.open("switch (width) {{");
+  code.open("switch (width) {");
   for (const NestGroup& group : structure.groups[layer.index]) {
     for (const size_t w : group.widths)
-      code.line("case {}:  // {} bits", w, design.bits[structure.widths[w]]);
-    code.line("  nest_{}(width, weights, in{}{}{});", joined_bits(design, structure, group, "_"),
-              layer.sbm ? ", sums" : "",
-              spills(group) ? fmt::format(", sums + {}", layer.sbm ? layer.boxes() : 0) : "",
-              outputs_of(design, structure, layer, false));
+      code.line(fmt::format("case {}:  // {} bits", w, design.bits[structure.widths[w]]));
+    code.line(
+        fmt::format("  nest_{}(width, weights, in{}{}{});",
+                    joined_bits(design, structure, group, "_"), layer.sbm ? ", sums" : "",
+                    spills(group) ? fmt::format(", sums + {}", layer.sbm ? layer.boxes() : 0) : "",
+                    outputs_of(design, structure, layer, false)));
     code.line("  break;");
   }
   code.close();
@@ -313,19 +321,21 @@ void write_switch(const Design& design, const Structure& structure, const LayerD
 void write_layer_function(const Design& design, const Structure& structure,
                           const LayerDesign& layer, Code& code) {
   const LayerShape& s = layer.shape;
-  code.open("{} {{", layer_signature(design, structure, layer));
+  code.open(fmt::format("{} {{", layer_signature(design, structure, layer)));
   if (layer.sbm)
-    code.line("box_sums<{}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}>(in, kZero[width], sums);",
-              layer.height, layer.width, s.groups, s.c, s.p, s.q, s.r, s.s, s.stride, s.dilation,
-              layer.padding);
+    code.line(
+        fmt::format("box_sums<{}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}>(in, kZero[width], sums);",
+                    layer.height, layer.width, s.groups, s.c, s.p, s.q, s.r, s.s, s.stride,
+                    s.dilation, layer.padding));
   if (structure.groups[layer.index].size() > 1) {
     write_switch(design, structure, layer, code);
   } else {
     const NestGroup& group = structure.groups[layer.index][0];
-    code.line("nest_{}(width, weights, in{}{}{});", joined_bits(design, structure, group, "_"),
-              layer.sbm ? ", sums" : "",
-              spills(group) ? fmt::format(", sums + {}", layer.sbm ? layer.boxes() : 0) : "",
-              outputs_of(design, structure, layer, false));
+    code.line(
+        fmt::format("nest_{}(width, weights, in{}{}{});",
+                    joined_bits(design, structure, group, "_"), layer.sbm ? ", sums" : "",
+                    spills(group) ? fmt::format(", sums + {}", layer.sbm ? layer.boxes() : 0) : "",
+                    outputs_of(design, structure, layer, false)));
   }
   code.close();
 }
@@ -333,7 +343,7 @@ void write_layer_function(const Design& design, const Structure& structure,
 void write_structure_layer(const Design& design, const Structure& structure,
                            const LayerDesign& layer, Code& code) {
   open_structure(structure, code);
-  code.line("namespace {{");
+  code.line("namespace {");
   code.blank();
   write_weight_functions(layer, code);
   write_input_function(layer, read_by(design, structure, layer).element(), code);
@@ -341,7 +351,7 @@ void write_structure_layer(const Design& design, const Structure& structure,
   for (const NestGroup& group : structure.groups[layer.index])
     write_nest(design, structure, layer, group, code);
   code.blank();
-  code.line("}}  // namespace");
+  code.line("}  // namespace");
   code.blank();
   write_layer_function(design, structure, layer, code);
   close_structure(structure, code);
@@ -356,8 +366,8 @@ std::string summary(const Design& design, const LayerDesign& layer) {
   if (s.stride > 1) text += fmt::format(", stride {}", s.stride);
   if (s.dilation > 1) text += fmt::format(", dilation {}", s.dilation);
   if (layer.padding > 0) text += fmt::format(", padding {}", layer.padding);
-  return text + fmt::format(", {} x {} outputs; {} lattice.", s.p, s.q,
-                            layer.sbm ? "sbm" : "nested");
+  return text +
+         fmt::format(", {} x {} outputs; {} lattice.", s.p, s.q, layer.sbm ? "sbm" : "nested");
 }
 
 }  // namespace
@@ -368,14 +378,14 @@ std::string scope_of(const Structure& structure) {
 
 void open_structure(const Structure& structure, Code& code) {
   if (structure.suffix.empty()) return;
-  code.line("namespace widths{} {{", structure.suffix);
+  code.line(fmt::format("namespace widths{} {{", structure.suffix));
   code.blank();
 }
 
 void close_structure(const Structure& structure, Code& code) {
   if (structure.suffix.empty()) return;
   code.blank();
-  code.line("}}  // namespace widths{}", structure.suffix);
+  code.line(fmt::format("}}  // namespace widths{}", structure.suffix));
 }
 
 std::string commented(const std::string& text) {
@@ -388,11 +398,13 @@ std::string commented(const std::string& text) {
 }
 
 void write_multiply(const std::string& head, Code& code) {
-  code.open("{}(const weight_operand_t* weight, const input_operand_t* input, product_t* product, "
-            "int lanes) {{",
-            head);
-  code.open("for (int lane = 0; lane < lanes; ++lane) {{ IN_UNROLL");
-  code.line("product[lane] = static_cast<wide_t>(weight[lane]) * static_cast<wide_t>(input[lane]);");
+  code.open(fmt::format(
+      "{}(const weight_operand_t* weight, const input_operand_t* input, product_t* product, "
+      "int lanes) {{",
+      head));
+  code.open("for (int lane = 0; lane < lanes; ++lane) { IN_UNROLL");
+  code.line(
+      "product[lane] = static_cast<wide_t>(weight[lane]) * static_cast<wide_t>(input[lane]);");
   code.close();
   code.close();
 }
@@ -442,12 +454,12 @@ std::string memory_declaration(const std::string& level, const Memory& memory) {
 
 std::string layer_source(const Design& design, const LayerDesign& layer) {
   Code code;
-  code.put(summary(design, layer));
+  code.line(summary(design, layer));
   code.line("#include \"layers.h\"");
-  code.line("#include \"{}_numbers.h\"", layer.id);
+  code.line(fmt::format("#include \"{}_numbers.h\"", layer.id));
   if (!design.pipeline) code.line("#include \"engine.h\"");
   code.blank();
-  code.line("namespace {} {{", design.space);
+  code.line(fmt::format("namespace {} {{", design.space));
   if (design.pipeline) {
     code.blank();
     code.line("/// This stage's part of the array.");
@@ -458,28 +470,28 @@ std::string layer_source(const Design& design, const LayerDesign& layer) {
     write_structure_layer(design, structure, layer, code);
   }
   code.blank();
-  code.line("}}  // namespace {}", design.space);
+  code.line(fmt::format("}}  // namespace {}", design.space));
   return code.text();
 }
 
 std::string layer_numbers(const Design& design, const LayerDesign& layer) {
   Code code;
   const std::string guard = fmt::format("{}_{}_NUMBERS_H", design.space, layer.id);
-  code.line("// Numbers of layer {} ({}): docs/integer-model.md, equation (5).", layer.index + 1,
-            layer.name);
-  code.line("#ifndef {}", guard);
-  code.line("#define {}", guard);
+  code.line(fmt::format("// Numbers of layer {} ({}): docs/integer-model.md, equation (5).",
+                        layer.index + 1, layer.name));
+  code.line(fmt::format("#ifndef {}", guard));
+  code.line(fmt::format("#define {}", guard));
   code.blank();
   code.line("#include \"arithmetic.h\"");
   code.blank();
-  code.line("namespace {} {{", design.space);
+  code.line(fmt::format("namespace {} {{", design.space));
   code.blank();
   code.line("using namespace instantnet;");
   code.blank();
   for (const Structure& structure : design.structures)
     write_structure_numbers(design, structure, layer, code);
   code.blank();
-  code.line("}}  // namespace {}", design.space);
+  code.line(fmt::format("}}  // namespace {}", design.space));
   code.blank();
   code.line("#endif");
   return code.text();

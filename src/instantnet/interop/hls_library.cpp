@@ -137,14 +137,14 @@ const char* pragma_header() {
   return R"(// What a synthesis tool is told. Every macro stands for a pragma; a compiler for a processor sees
 // nothing. Define IN_PRAGMAS as a file of your own to give them a meaning, for example
 //   g++:    (nothing)
-//   Vitis:  #define IN_PIPELINE(ii) _Pragma("HLS pipeline II=1")
+//   Vitis:  #define IN_PIPELINE(ii) IN_TEXT(HLS pipeline II=ii)
 //           #define IN_PACKED(n) IN_TEXT(HLS unroll factor=n)
 //           #define IN_UNROLL _Pragma("HLS unroll")
 //           #define IN_PARTITION(v) IN_TEXT(HLS array_partition variable=v complete dim=1)
 //           #define IN_BANKS(v, n) IN_TEXT(HLS array_partition variable=v cyclic factor=n)
 //           #define IN_ONE_INSTANCE(f) IN_TEXT(HLS allocation function instances=f limit=1)
 //           #define IN_DATAFLOW _Pragma("HLS dataflow")
-//           #define IN_OFF_CHIP(port) IN_TEXT(HLS interface m_axi port=port bundle=port)
+//           #define IN_OFF_CHIP(p) IN_TEXT(HLS interface m_axi port=p bundle=p)
 //   Catapult: IN_PIPELINE: hls_pipeline_init_interval 1; IN_UNROLL: hls_unroll yes; the others are
 //           directives of the project.
 //   Intel:  IN_PIPELINE: ii 1; IN_UNROLL: unroll; IN_PARTITION: the attribute hls_register.
@@ -158,7 +158,7 @@ const char* pragma_header() {
 #include IN_PRAGMAS
 #else
 #define IN_PIPELINE(ii)            // inside a loop: an iteration starts every ii cycles
-#define IN_PACKED(n)               // inside a loop: n iterations a cycle; a multiplier takes n pairs
+#define IN_PACKED(n)               // inside a loop: n iterations a cycle, n pairs a multiplier
 #define IN_UNROLL                  // inside a loop: all iterations are hardware side by side
 #define IN_PARTITION(variable)     // a memory of its own for each index of the first dimension
 #define IN_BANKS(variable, n)      // a memory in n parts, as the plan moves n words a cycle

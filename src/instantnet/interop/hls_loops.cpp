@@ -1,9 +1,11 @@
 #include "instantnet/interop/hls_loops.h"
 
+#include <fmt/format.h>
 #include <fmt/ranges.h>
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
 
 #include "instantnet/interop/hls_layer.h"
 
@@ -21,7 +23,6 @@ struct Guards {
   std::vector<std::string> all;
   bool empty() const { return all.empty(); }
   std::string text() const { return fmt::format("{}", fmt::join(all, " && ")); }
-  std::string prefix() const { return empty() ? "" : fmt::format("if ({}) ", text()); }
 };
 
 class LoopWriter {
@@ -33,13 +34,13 @@ class LoopWriter {
         group_(group),
         nest_(group.nest),
         text_(text),
-        code_(code),
+        code_(&code),
         multipliers_(group.nest.multipliers()) {}
 
   void write() {
-    code_.open("void {}(int width, const master_t* weights, const {}* in{}{}{}) {{", text_.name,
-               text_.input, layer_.sbm ? ", const sum_t* boxes" : "",
-               spills(group_) ? ", sum_t* partial" : "", text_.outputs);
+    code_->open(fmt::format("void {}(int width, const master_t* weights, const {}* in{}{}{}) {{",
+                            text_.name, text_.input, layer_.sbm ? ", const sum_t* boxes" : "",
+                            spills(group_) ? ", sum_t* partial" : "", text_.outputs));
     declare();
     if (spills(group_)) clear_partial();
     at_depth(0);
@@ -50,10 +51,10 @@ class LoopWriter {
     step();
     for (size_t i = nest_.time.size() + 1; i-- > 0;) {
       drain_at(i);
-      if (i > 0) code_.close();
+      if (i > 0) code_->close();
     }
     if (spills(group_)) finish_partial();
-    code_.close();
+    code_->close();
   }
 
  private:
@@ -78,25 +79,26 @@ class LoopWriter {
   void declare() {
     for (const Memory& memory : own_memories()) {
       const std::string& level = nest_.levels[memory.level];
-      if (!design_.shared[memory.level]) code_.line("static {};", memory_declaration(level, memory));
+      if (!design_.shared[memory.level])
+        code_->line(fmt::format("static {};", memory_declaration(level, memory)));
       if (memory.instances > 1)
-        code_.line("IN_PARTITION({})", memory_name(level, memory.tensor));
+        code_->line(fmt::format("IN_PARTITION({})", memory_name(level, memory.tensor)));
       else if (const int64_t banks = words_a_cycle(memory.level); banks > 1)
-        code_.line("IN_BANKS({}, {})", memory_name(level, memory.tensor), banks);
+        code_->line(fmt::format("IN_BANKS({}, {})", memory_name(level, memory.tensor), banks));
     }
     const int64_t lanes = nest_.instances[multipliers_];
-    code_.line("weight_operand_t weight[{}];", lanes);
-    code_.line("input_operand_t input[{}];", lanes);
-    code_.line("product_t product[{}];", lanes);
-    for (const char* name : {"weight", "input", "product"}) code_.line("IN_PARTITION({})", name);
-    code_.line("(void)width;");
+    code_->line(fmt::format("weight_operand_t weight[{}];", lanes));
+    code_->line(fmt::format("input_operand_t input[{}];", lanes));
+    code_->line(fmt::format("product_t product[{}];", lanes));
+    for (const char* name : {"weight", "input", "product"})
+      code_->line(fmt::format("IN_PARTITION({})", name));
+    code_->line("(void)width;");
   }
 
   /// Which instance of a level, inside the loops of open_space.
   std::string instance_text(size_t level) const {
     if (nest_.instances[level] == 1) return "0";
-    return nest_.instances[level] == named_instances_ ? "unit"
-                                                      : flat_index(nest_.instance(level));
+    return nest_.instances[level] == named_instances_ ? "unit" : flat_index(nest_.instance(level));
   }
 
   /// An element of a memory on the chip.
@@ -121,8 +123,8 @@ class LoopWriter {
                              bool variables) const {
     std::vector<Index> all;
     for (const Dim d : dims)
-      all.push_back({place(d, from, to, variables),
-                     from == 0 ? nest_.bounds[at(d)] : tile(from, d)});
+      all.push_back(
+          {place(d, from, to, variables), from == 0 ? nest_.bounds[at(d)] : tile(from, d)});
     return all;
   }
 
@@ -150,10 +152,10 @@ class LoopWriter {
       return layer_.padding > 0 ? fmt::format("{} - {}", place.text(), layer_.padding)
                                 : place.text();
     };
-    const std::vector<Index> channel = {{place(Dim::G, 0, to, variables), nest_.bounds[at(Dim::G)]},
-                                        {place(Dim::C, 0, to, variables), nest_.bounds[at(Dim::C)]}};
-    return fmt::format("input_at(in, {}, {}, {}, width)",
-                       shifted(row(Dim::P, Dim::R, "h", 0, to)),
+    const std::vector<Index> channel = {
+        {place(Dim::G, 0, to, variables), nest_.bounds[at(Dim::G)]},
+        {place(Dim::C, 0, to, variables), nest_.bounds[at(Dim::C)]}};
+    return fmt::format("input_at(in, {}, {}, {}, width)", shifted(row(Dim::P, Dim::R, "h", 0, to)),
                        shifted(row(Dim::Q, Dim::S, "w", 0, to)), flat_index(channel));
   }
 
@@ -171,7 +173,7 @@ class LoopWriter {
   // ---- Loops.
 
   void open_for(const std::string& name, int64_t bound, const char* pragma) {
-    code_.open("for (int {0} = 0; {0} < {1}; ++{0}) {{{2}", name, bound, pragma);
+    code_->open(fmt::format("for (int {0} = 0; {0} < {1}; ++{0}) {{{2}", name, bound, pragma));
   }
 
   /// How many steps a cycle, or cycles a step, all widths of the nest have.
@@ -179,35 +181,58 @@ class LoopWriter {
     const double rate = group_.macs_per_cycle;
     const auto packed = static_cast<int64_t>(rate);
     if (packed >= 2) return fmt::format(" IN_PIPELINE(1) IN_PACKED({})", packed);
-    return fmt::format(" IN_PIPELINE({})", rate < 1 ? static_cast<int64_t>(std::ceil(1 / rate)) : 1);
+    return fmt::format(" IN_PIPELINE({})",
+                       rate < 1 ? static_cast<int64_t>(std::ceil(1 / rate)) : 1);
   }
 
   void open_time(size_t i) {
     const NestLoop& loop = nest_.time[i];
     const bool innermost = i + 1 == nest_.time.size();
-    code_.open("for (int {0} = 0; {0} < {1}; ++{0}) {{{2}  // {3}: {4} in steps of {5}", loop.name,
-               loop.bound, innermost ? step_pragma() : "", nest_.levels[loop.level],
-               mapper::to_string(loop.dim), loop.stride);
+    code_->open(
+        fmt::format("for (int {0} = 0; {0} < {1}; ++{0}) {{{2}  // {3}: {4} in steps of {5}",
+                    loop.name, loop.bound, innermost ? step_pragma() : "", nest_.levels[loop.level],
+                    mapper::to_string(loop.dim), loop.stride));
     if (loop.level + 1 == nest_.levels.size()) return;
     Linear begin;
     for (size_t j = 0; j <= i; ++j)
       if (nest_.time[j].dim == loop.dim)
         begin.add(nest_.time[j].name, nest_.time[j].stride, nest_.time[j].bound - 1);
     const int64_t bound = nest_.bounds[at(loop.dim)];
-    if (begin.most >= bound) code_.line("if ({} >= {}) break;", begin.text(), bound);
+    if (begin.most >= bound) code_->line(fmt::format("if ({} >= {}) break;", begin.text(), bound));
   }
 
-  /// Loops over the instances of a level, side by side.
-  size_t open_space(size_t level) {
-    size_t opened = 0;
+  /// What `body` writes for each instance of a level, side by side: `unit` counts them, and the
+  /// variables of the loops over space are where it stands.
+  template <class Body>
+  void for_units(size_t level, const Body& body) {
+    named_instances_ = nest_.instances[level];
+    if (named_instances_ == 1) return body();
+    Code inside(code_->depth() + 1);
+    Code* const outside = std::exchange(code_, &inside);
+    body();
+    code_ = outside;
+    open_for("unit", named_instances_, " IN_UNROLL");
+    const std::string places = places_of_unit(level, inside.text());
+    if (!places.empty()) code_->line(fmt::format("const int {};", places));
+    code_->append(inside);
+    code_->close();
+  }
+
+  /// "k1u = unit / 9, r1u = unit / 3 % 3": of the loops over space that the text mentions.
+  std::string places_of_unit(size_t level, const std::string& text) const {
+    std::vector<std::string> places;
+    int64_t inside = nest_.instances[level];
+    bool first = true;
     for (const NestLoop& loop : nest_.space) {
       if (loop.level >= level) continue;
-      open_for(loop.name, loop.bound, " IN_UNROLL");
-      ++opened;
+      inside /= loop.bound;
+      std::string place = inside > 1 ? fmt::format("unit / {}", inside) : "unit";
+      if (!first) place += fmt::format(" % {}", loop.bound);
+      first = false;
+      if (text.find(loop.name) != std::string::npos)
+        places.push_back(fmt::format("{} = {}", loop.name, place));
     }
-    named_instances_ = nest_.instances[level];
-    if (opened > 0) code_.line("const int unit = {};", flat_index(nest_.instance(level)));
-    return opened;
+    return fmt::format("{}", fmt::join(places, ", "));
   }
 
   size_t open_tile(size_t level, const std::vector<Dim>& dims) {
@@ -232,8 +257,16 @@ class LoopWriter {
     return real.size();
   }
 
+  /// A statement under a condition, if there is one.
+  void put_guarded(const Guards& guards, const std::string& statement) {
+    if (guards.empty()) return code_->line(statement);
+    code_->open(fmt::format("if ({})", guards.text()));
+    code_->line(statement);
+    code_->end();
+  }
+
   void close(size_t count) {
-    for (; count > 0; --count) code_.close();
+    for (; count > 0; --count) code_->close();
   }
 
   // ---- Transfers.
@@ -251,29 +284,33 @@ class LoopWriter {
   void drain_at(size_t depth) {
     for (size_t l = nest_.levels.size(); l-- > 1;)
       for (const Transfer& transfer : nest_.transfers)
-        if (transfer.loops == depth && transfer.inner == l &&
-            transfer.tensor == Tensor::Outputs)
+        if (transfer.loops == depth && transfer.inner == l && transfer.tensor == Tensor::Outputs)
           drain_outputs(transfer);
   }
 
   void comment(const Transfer& transfer, const char* arrow, const char* what = "") {
     const int64_t instances = nest_.instances[transfer.inner];
-    code_.line("// {} {} {}: {} {}{}{}", nest_.levels[transfer.inner], arrow,
-               nest_.levels[transfer.outer], nest_.elements(transfer.inner, transfer.tensor),
-               mapper::to_string(transfer.tensor), what,
-               instances > 1 ? fmt::format(" in each of {}", instances) : "");
+    const int64_t count = nest_.elements(transfer.inner, transfer.tensor);
+    std::string tensor = mapper::to_string(transfer.tensor);
+    if (count == 1) tensor.pop_back();
+    code_->line(fmt::format("// {} {} {}: {} {}{}{}", nest_.levels[transfer.inner], arrow,
+                            nest_.levels[transfer.outer], count, tensor, what,
+                            instances > 1 ? fmt::format(" in each of {}", instances) : ""));
   }
 
   void load_weights(const Transfer& transfer) {
     const auto [tensor, outer, inner, loops] = transfer;
     comment(transfer, "<-");
-    const size_t opened = open_space(inner) + open_tile(inner, kWeightDims);
-    const std::vector<Index> from = indices(kWeightDims, outer, inner, true);
-    code_.line("{}{} = {};", inside(kWeightDims, inner, true).prefix(),
-               element(inner, tensor, own_indices(kWeightDims, inner)),
-               outer == 0 ? fmt::format("narrow(weights[{}], width)", flat_index(from))
-                          : element(outer, tensor, from));
-    close(opened);
+    for_units(inner, [&, tensor = tensor, outer = outer, inner = inner] {
+      const size_t opened = open_tile(inner, kWeightDims);
+      const std::vector<Index> from = indices(kWeightDims, outer, inner, true);
+      put_guarded(
+          inside(kWeightDims, inner, true),
+          fmt::format("{} = {};", element(inner, tensor, own_indices(kWeightDims, inner)),
+                      outer == 0 ? fmt::format("narrow(weights[{}], width)", flat_index(from))
+                                 : element(outer, tensor, from)));
+      close(opened);
+    });
   }
 
   /// The variables of loops over a tile.
@@ -286,68 +323,75 @@ class LoopWriter {
   void load_inputs(const Transfer& transfer) {
     const auto [tensor, outer, inner, loops] = transfer;
     comment(transfer, "<-");
-    const size_t opened = open_space(inner) + open_window(inner);
     Guards guards = inside({Dim::G, Dim::C}, inner, true);
     const std::vector<Index> from = input_indices(outer, inner);
     // A window at the edge may reach out of the tile around it.
     for (size_t axis = 0; axis < 2 && outer > 0; ++axis)
       if (from[axis].at.most >= from[axis].extent)
         guards.all.push_back(fmt::format("{} < {}", from[axis].at.text(), from[axis].extent));
-    code_.line("{}{} = {};", guards.prefix(), element(inner, tensor, input_indices(inner, inner)),
-               outer == 0 ? input_off_chip(inner) : element(outer, tensor, from));
-    close(opened);
+    for_units(inner, [&, tensor = tensor, outer = outer, inner = inner] {
+      const size_t opened = open_window(inner);
+      put_guarded(guards,
+                  fmt::format("{} = {};", element(inner, tensor, input_indices(inner, inner)),
+                              outer == 0 ? input_off_chip(inner) : element(outer, tensor, from)));
+      close(opened);
+    });
   }
 
   void clear_outputs(const Transfer& transfer) {
     const int64_t instances = nest_.instances[transfer.inner];
-    code_.line("// {}: {} sums{} begin at 0", nest_.levels[transfer.inner],
-               nest_.elements(transfer.inner, transfer.tensor),
-               instances > 1 ? fmt::format(" in each of {}", instances) : "");
-    const size_t opened = open_space(transfer.inner) + open_tile(transfer.inner, kOutputDims);
-    code_.line("{} = 0;", element(transfer.inner, transfer.tensor,
-                                  own_indices(kOutputDims, transfer.inner)));
-    close(opened);
+    code_->line(fmt::format("// {}: {} sum{}{} from 0 on", nest_.levels[transfer.inner],
+                            nest_.elements(transfer.inner, transfer.tensor),
+                            nest_.elements(transfer.inner, transfer.tensor) > 1 ? "s" : "",
+                            instances > 1 ? fmt::format(" in each of {}", instances) : ""));
+    for_units(transfer.inner, [&] {
+      const size_t opened = open_tile(transfer.inner, kOutputDims);
+      code_->line(fmt::format("{} = 0;", element(transfer.inner, transfer.tensor,
+                                                 own_indices(kOutputDims, transfer.inner))));
+      close(opened);
+    });
   }
 
   void drain_outputs(const Transfer& transfer) {
     const auto [tensor, outer, inner, loops] = transfer;
     const bool done = outer == 0 && nest_.finishes_once;
     comment(transfer, "->", done ? ", finished" : " added");
-    const size_t opened = open_space(inner) + open_tile(inner, kOutputDims);
-    const std::string sum = element(inner, tensor, own_indices(kOutputDims, inner));
-    const std::string guard = inside(kOutputDims, inner, true).prefix();
-    const std::vector<Index> to = indices(kOutputDims, outer, inner, true);
-    if (outer > 0)
-      code_.line("{}{} += {};", guard, element(outer, tensor, to), sum);
-    else if (nest_.finishes_once)
-      code_.line("{}{};", guard, finish(to, sum));
-    else
-      code_.line("{}partial[{}] += {};", guard, flat_index(to), sum);
-    close(opened);
+    for_units(inner, [&, tensor = tensor, outer = outer, inner = inner] {
+      const size_t opened = open_tile(inner, kOutputDims);
+      const std::string sum = element(inner, tensor, own_indices(kOutputDims, inner));
+      const std::vector<Index> to = indices(kOutputDims, outer, inner, true);
+      std::string statement = fmt::format("partial[{}] += {};", flat_index(to), sum);
+      if (outer > 0)
+        statement = fmt::format("{} += {};", element(outer, tensor, to), sum);
+      else if (nest_.finishes_once)
+        statement = finish(to, sum) + ";";
+      put_guarded(inside(kOutputDims, inner, true), statement);
+      close(opened);
+    });
   }
 
   /// A call of finish() for indices p, q, g, k of the layer.
   std::string finish(const std::vector<Index>& where, const std::string& sum) const {
-    return fmt::format("finish(width, {}, {}, {}, {}{}{})", where[0].at.text(),
-                       where[1].at.text(), flat_index({where[2], where[3]}), sum,
-                       layer_.sbm ? ", boxes" : "", text_.arguments);
+    return fmt::format("finish(width, {}, {}, {}, {}{}{})", where[0].at.text(), where[1].at.text(),
+                       flat_index({where[2], where[3]}), sum, layer_.sbm ? ", boxes" : "",
+                       text_.arguments);
   }
 
   void clear_partial() {
-    code_.line("// Sums leave the chip before they are complete.");
+    code_->line("// Sums leave the chip before they are complete.");
     open_for("i", layer_.outputs(), " IN_PIPELINE(1)");
-    code_.line("partial[i] = 0;");
-    code_.close();
+    code_->line("partial[i] = 0;");
+    code_->close();
   }
 
   void finish_partial() {
-    code_.line("// All sums are complete.");
+    code_->line("// All sums are complete.");
     const LayerShape& s = layer_.shape;
     open_for("p", s.p, "");
     open_for("q", s.q, "");
     open_for("k", s.k, " IN_PIPELINE(1)");
-    code_.line("finish(width, p, q, k, partial[(p * {} + q) * {} + k]{}{});", s.q, s.k,
-               layer_.sbm ? ", boxes" : "", text_.arguments);
+    code_->line(fmt::format("finish(width, p, q, k, partial[(p * {} + q) * {} + k]{}{});", s.q, s.k,
+                            layer_.sbm ? ", boxes" : "", text_.arguments));
     close(3);
   }
 
@@ -378,22 +422,21 @@ class LoopWriter {
   void step() {
     const int64_t lanes = nest_.instances[multipliers_];
     const std::string lane = lanes > 1 ? "unit" : "0";
-    const Guards guards = inside({mapper::kAllDims.begin(), mapper::kAllDims.end()}, multipliers_,
-                                 false);
-    code_.line("// One step of {} multiplier{}.", lanes, lanes > 1 ? "s" : "");
-    code_.line("IN_STEP({})", layer_.index);
-    size_t opened = open_space(multipliers_);
+    const Guards guards =
+        inside({mapper::kAllDims.begin(), mapper::kAllDims.end()}, multipliers_, false);
+    code_->line(fmt::format("// One step of {} multiplier{}.", lanes, lanes > 1 ? "s" : ""));
+    code_->line(fmt::format("IN_STEP({})", layer_.index));
     const auto guarded = [&](const std::string& value) {
       return guards.empty() ? value : fmt::format("works ? {} : 0", value);
     };
-    if (!guards.empty()) code_.line("const bool works = {};", guards.text());
-    code_.line("weight[{}] = {};", lane, guarded(weight_operand()));
-    code_.line("input[{}] = {};", lane, guarded(input_operand()));
-    close(opened);
-    code_.line("multiply(weight, input, product, {});", lanes);
-    opened = open_space(multipliers_);
-    code_.line("{}{} += product[{}];", guards.prefix(), output(), lane);
-    close(opened);
+    for_units(multipliers_, [&] {
+      if (!guards.empty()) code_->line(fmt::format("const bool works = {};", guards.text()));
+      code_->line(fmt::format("weight[{}] = {};", lane, guarded(weight_operand())));
+      code_->line(fmt::format("input[{}] = {};", lane, guarded(input_operand())));
+    });
+    code_->line(fmt::format("multiply(weight, input, product, {});", lanes));
+    for_units(multipliers_,
+              [&] { put_guarded(guards, fmt::format("{} += product[{}];", output(), lane)); });
   }
 
   const Design& design_;
@@ -401,7 +444,7 @@ class LoopWriter {
   const NestGroup& group_;
   const Nest& nest_;
   const NestText& text_;
-  Code& code_;
+  Code* code_;
   const size_t multipliers_;
   int64_t named_instances_ = 1;  // that `unit` counts
 };

@@ -1,5 +1,7 @@
 #include "instantnet/interop/hls_nest.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 
 #include "instantnet/core/error.h"
@@ -114,7 +116,8 @@ class Builder {
       std::vector<int64_t> next;
       for (const int64_t place : places)
         for (int64_t i = 0; i < loop.bound; ++i)
-          if (place + i * loop.stride < nest_.bounds[at(d)]) next.push_back(place + i * loop.stride);
+          if (place + i * loop.stride < nest_.bounds[at(d)])
+            next.push_back(place + i * loop.stride);
       places = std::move(next);
     }
     return static_cast<int64_t>(places.size()) * inner;

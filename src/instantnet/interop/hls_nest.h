@@ -42,7 +42,7 @@ struct Nest {
   std::vector<PerDim> tile;         // of each level, no larger than the layer; of a multiplier, 1
   std::vector<int64_t> instances;   // of each level that may have work; multipliers last
   std::vector<mapper::PerTensor<bool>> keeps;
-  std::vector<Transfer> transfers;  // of each tensor, outermost first
+  std::vector<Transfer> transfers;              // of each tensor, outermost first
   std::array<bool, mapper::kDims> imperfect{};  // the loops cover more than the layer
   /// Of the innermost loops over time; steps that lie wholly outside the layer are left out.
   int64_t steps = 0;

@@ -1,5 +1,6 @@
 #include "instantnet/interop/hls_network.h"
 
+#include <fmt/format.h>
 #include <fmt/ranges.h>
 
 #include <algorithm>
@@ -38,7 +39,7 @@ std::string row_of(const std::vector<int64_t>& numbers) {
 
 template <class Row>
 void table(Code& code, const std::string& declaration, size_t widths, const Row& row) {
-  code.open("const {} = {{", declaration);
+  code.open(fmt::format("const {} = {{", declaration));
   for (size_t w = 0; w < widths; ++w) code.lines(row(w));
   code.close("};");
 }
@@ -85,10 +86,10 @@ void write_ends(const Design& design, const Structure& structure, const Place& p
         structure.widths.size(), [&](size_t w) {
           const Form& form = form_at(design, structure, w, place);
           // The literal of the least int would be one of a wider type.
-          return fmt::format("{{{}, {}}},",
-                             form.least == INT32_MIN ? "-2147483647 - 1"
-                                                     : fmt::format("{}", form.least),
-                             form.most);
+          return fmt::format(
+              "{{{}, {}}},",
+              form.least == INT32_MIN ? "-2147483647 - 1" : fmt::format("{}", form.least),
+              form.most);
         });
 }
 
@@ -101,17 +102,15 @@ std::string address(const Place& place) { return place.image ? "image" : place.n
 void write_pointers(const std::vector<const Place*>& used, Code& code) {
   for (const Place* place : used) {
     if (place->image) continue;
-    code.line("{0}* const {1} = {2} + {3}{4};  // {5}", place->element(), place->name,
-              place->stream ? "streams" : "codes", place->offset,
-              place->slots > 1
-                  ? fmt::format(" + number % {} * {}", place->slots, place->elements())
-                  : "",
-              shape_text(*place));
+    code.line(fmt::format(
+        "{0}* const {1} = {2} + {3}{4};  // {5}", place->element(), place->name,
+        place->stream ? "streams" : "codes", place->offset,
+        place->slots > 1 ? fmt::format(" + number % {} * {}", place->slots, place->elements()) : "",
+        shape_text(*place)));
   }
 }
 
-std::string layer_call(const Design& design, const Structure& structure,
-                       const LayerDesign& layer) {
+std::string layer_call(const Design& design, const Structure& structure, const LayerDesign& layer) {
   std::string text = fmt::format("{}(width, weights + {}, {}", layer.id, layer.weights_offset,
                                  address(read_by(design, structure, layer)));
   if (uses_sums(structure, layer)) {
@@ -137,14 +136,14 @@ void write_add(const Structure& structure, const Form& form, const Place& place,
   const std::string to = address(place);
   const std::string ends = fmt::format("kEnds_{0}[width][0], kEnds_{0}[width][1]", place.name);
   if (form.inputs.size() == 1)
-    return code.line("clamp_all<{}>({}, {}, {});", place.elements(),
-                     address(input_of(structure, form)), ends, to);
+    return code.line(fmt::format("clamp_all<{}>({}, {}, {});", place.elements(),
+                                 address(input_of(structure, form)), ends, to));
   std::string so_far = address(input_of(structure, form));
   for (size_t i = 1; i < form.inputs.size(); ++i) {
     const bool last = i + 1 == form.inputs.size();
-    code.line("add<{}>({}, {}, {}, {});", place.elements(), so_far,
-              address(input_of(structure, form, i)),
-              last ? ends : "-2147483647LL - 1, 2147483647LL", to);
+    code.line(fmt::format("add<{}>({}, {}, {}, {});", place.elements(), so_far,
+                          address(input_of(structure, form, i)),
+                          last ? ends : "-2147483647LL - 1, 2147483647LL", to));
     so_far = to;
   }
 }
@@ -156,37 +155,39 @@ void write_step(const Design& design, const Structure& structure, const Place& p
   const int64_t pixels = place.height * place.width;
   switch (form.rule) {
     case Rule::Pixels:
-      if (!place.image) code.line("copy_pixels<{}>(image, {});", place.elements(), to);
+      if (!place.image) code.line(fmt::format("copy_pixels<{}>(image, {});", place.elements(), to));
       return;
     case Rule::Table:
-      return code.line("from_table<{}, {}>(image, kTable_{}[width], {});", pixels, place.channels,
-                       place.name, to);
+      return code.line(fmt::format("from_table<{}, {}>(image, kTable_{}[width], {});", pixels,
+                                   place.channels, place.name, to));
     case Rule::Layer: {
       const LayerDesign& layer = design.layers[static_cast<size_t>(form.layer)];
       if (written_by(design, structure, layer)[0] == &place)
-        code.put(layer_call(design, structure, layer));
+        code.line(layer_call(design, structure, layer));
       return;
     }
     case Rule::Add:
       return write_add(structure, form, place, code);
     case Rule::Average:
-      return code.line("average_pool<{}>({}, {});",
-                       pool_arguments(design, form, input_of(structure, form), place), from(), to);
+      return code.line(fmt::format("average_pool<{}>({}, {});",
+                                   pool_arguments(design, form, input_of(structure, form), place),
+                                   from(), to));
     case Rule::Recode:
       return code.line(
-          "recode<{0}, {1}>({2}, kMultiplier_{3}[width], kOffset_{3}[width], "
-          "kRequant_{3}[width], {4});",
-          pixels, place.channels, from(), place.name, to);
+          fmt::format("recode<{0}, {1}>({2}, kMultiplier_{3}[width], kOffset_{3}[width], "
+                      "kRequant_{3}[width], {4});",
+                      pixels, place.channels, from(), place.name, to));
     case Rule::Maximum:
-      return code.line("maximum_pool<{}>({}, {});",
-                       pool_arguments(design, form, input_of(structure, form), place), from(), to);
+      return code.line(fmt::format("maximum_pool<{}>({}, {});",
+                                   pool_arguments(design, form, input_of(structure, form), place),
+                                   from(), to));
     case Rule::Shuffle:
-      return code.line("shuffle<{}, {}, {}>({}, {});", pixels, place.channels,
-                       design.source->graph().node(form.value).groups, from(), to);
+      return code.line(fmt::format("shuffle<{}, {}, {}>({}, {});", pixels, place.channels,
+                                   design.source->graph().node(form.value).groups, from(), to));
     case Rule::Flatten: {
       const Place& in = input_of(structure, form);
-      return code.line("flatten<{}, {}, {}>({}, {});", in.height, in.width, in.channels, from(),
-                       to);
+      return code.line(fmt::format("flatten<{}, {}, {}>({}, {});", in.height, in.width, in.channels,
+                                   from(), to));
     }
   }
 }
@@ -196,8 +197,8 @@ const Place& output_of(const Design& design, const Structure& structure) {
 }
 
 void write_logits(const Design& design, const Structure& structure, Code& code) {
-  code.line("for (int i = 0; i < kClasses; ++i) logits[i] = {}[i];",
-            address(output_of(design, structure)));
+  code.line(fmt::format("for (int i = 0; i < kClasses; ++i) logits[i] = {}[i];",
+                        address(output_of(design, structure))));
 }
 
 constexpr const char* kMemory =
@@ -235,7 +236,7 @@ void write_steps(const Design& design, const Structure& structure, size_t stage,
 /// One image through all layers, one after the other.
 void write_run(const Design& design, const Structure& structure, Code& code) {
   code.line("/// One image through all layers, one after the other on the same engine.");
-  code.open("void run(int width, {}) {{", kMemory);
+  code.open(fmt::format("void run(int width, {}) {{", kMemory));
   code.line("IN_ONE_INSTANCE(multiply)");
   mark_used(code);
   write_steps(design, structure, 0, code);
@@ -246,9 +247,10 @@ void write_run(const Design& design, const Structure& structure, Code& code) {
 void write_stages(const Design& design, const Structure& structure, Code& code) {
   for (const LayerDesign& layer : design.layers) {
     if (layer.index > 0) code.blank();
-    code.line("/// {}: {} multiplier{}; image `number` of all.", layer.name, layer.multipliers,
-              layer.multipliers > 1 ? "s" : "");
-    code.open("void stage_{:03}(int width, long long number, {}) {{", layer.index + 1, kMemory);
+    code.line(fmt::format("/// {}: {} multiplier{}; image `number` of all.", layer.name,
+                          layer.multipliers, layer.multipliers > 1 ? "s" : ""));
+    code.open(fmt::format("void stage_{:03}(int width, long long number, {}) {{", layer.index + 1,
+                          kMemory));
     mark_used(code);
     code.line("(void)number, (void)logits;");
     write_steps(design, structure, layer.index, code);
@@ -258,8 +260,8 @@ void write_stages(const Design& design, const Structure& structure, Code& code) 
 
 void write_width_of(const Design& design, Code& code) {
   code.line("/// Which of kBits it is; -1: none.");
-  code.open("int width_of(int bits) {{");
-  code.open("for (int width = 0; width < kWidths; ++width) {{");
+  code.open("int width_of(int bits) {");
+  code.open("for (int width = 0; width < kWidths; ++width) {");
   code.line("if (kBits[width] == bits) return width;");
   code.close();
   code.line("return -1;");
@@ -269,17 +271,17 @@ void write_width_of(const Design& design, Code& code) {
 
 void write_interfaces(Code& code) {
   for (const char* port : {"weights", "image", "codes", "streams", "sums", "logits"})
-    code.line("IN_OFF_CHIP({})", port);
+    code.line(fmt::format("IN_OFF_CHIP({})", port));
 }
 
 void write_multi_cycle(const Design& design, Code& code) {
-  code.open("bool network(int bits, {}) {{", kMemory);
+  code.open(fmt::format("bool network(int bits, {}) {{", kMemory));
   write_interfaces(code);
-  code.open("switch (width_of(bits)) {{");
+  code.open("switch (width_of(bits)) {");
   for (const Structure& structure : design.structures)
     for (size_t w = 0; w < structure.widths.size(); ++w) {
-      code.line("case {}:", structure.widths[w]);
-      code.line("  {}run({}, {});", scope_of(structure), w, kMemoryArguments);
+      code.line(fmt::format("case {}:", structure.widths[w]));
+      code.line(fmt::format("  {}run({}, {});", scope_of(structure), w, kMemoryArguments));
       code.line("  return true;");
     }
   code.line("default:");
@@ -291,21 +293,22 @@ void write_multi_cycle(const Design& design, Code& code) {
 /// A stage runs what its image's width has.
 void write_stage_calls(const Design& design, size_t stage, Code& code) {
   if (design.structures.size() == 1)
-    return code.line("if (flight[{0}] >= 0) stage_{1:03}(flight[{0}], number - {0}, {2});", stage,
-                     stage + 1, kMemoryArguments);
-  code.open("switch (flight[{}]) {{", stage);
+    return code.line(
+        fmt::format("if (flight[{0}] >= 0) stage_{1:03}(flight[{0}], number - {0}, {2});", stage,
+                    stage + 1, kMemoryArguments));
+  code.open(fmt::format("switch (flight[{}]) {{", stage));
   for (const Structure& structure : design.structures)
     for (size_t w = 0; w < structure.widths.size(); ++w) {
-      code.line("case {}:", structure.widths[w]);
-      code.line("  {}stage_{:03}({}, number - {}, {});", scope_of(structure), stage + 1, w, stage,
-                kMemoryArguments);
+      code.line(fmt::format("case {}:", structure.widths[w]));
+      code.line(fmt::format("  {}stage_{:03}({}, number - {}, {});", scope_of(structure), stage + 1,
+                            w, stage, kMemoryArguments));
       code.line("  break;");
     }
   code.close();
 }
 
 void write_pipeline(const Design& design, Code& code) {
-  code.open("bool network(int bits, {}) {{", kMemory);
+  code.open(fmt::format("bool network(int bits, {}) {{", kMemory));
   write_interfaces(code);
   code.line("static int flight[kStages];    // the width at which each stage works now; -1: idle");
   code.line("static long long number = 0;  // of the image that comes in");
@@ -314,7 +317,7 @@ void write_pipeline(const Design& design, Code& code) {
   code.line("for (int s = kStages - 1; s > 0; --s) flight[s] = flight[s - 1];");
   code.line("flight[0] = width_of(bits);");
   code.line("// Each stage on another image and other memory: in any order, or all at once.");
-  code.open("{{ IN_DATAFLOW");
+  code.open("{ IN_DATAFLOW");
   for (const LayerDesign& layer : design.layers) write_stage_calls(design, layer.index, code);
   code.close();
   code.line("++number;");
@@ -339,13 +342,14 @@ void write_uses(const Design& design, Code& code) {
     const LevelUse& use = design.use[i];
     if (use.planned == 0 || use.taken == 0 || !(design.pipeline || design.shared[i + 1])) continue;
     if (use.allowed > use.planned)
-      code.line(
+      code.line(fmt::format(
           "// {}: sums are exact here, the plan counts them narrower and the level at {} bits; the "
           "device has room for more.",
-          use.level, use.planned);
-    code.line("static_assert({} <= {}LL, \"bits of {}\");",
-              design.shared[i + 1] ? shared_sum(design, i + 1) : fmt::format("{}LL", use.taken),
-              use.allowed, use.level);
+          use.level, use.planned));
+    code.line(fmt::format(
+        "static_assert({} <= {}LL, \"bits of {}\");",
+        design.shared[i + 1] ? shared_sum(design, i + 1) : fmt::format("{}LL", use.taken),
+        use.allowed, use.level));
   }
 }
 
@@ -366,15 +370,15 @@ std::string header_of(const Design& design, const std::string& file, const std::
 
 std::string types_header(const Design& design) {
   Code code;
-  code.put(typedef_line({0, 255}, "pixel_t", "the image's bytes"));
-  code.put(typedef_line(design.master, "master_t", "weights, once for all bit-widths"));
-  code.put(typedef_line(design.code, "code_t", "activations off the chip"));
+  code.line(typedef_line({0, 255}, "pixel_t", "the image's bytes"));
+  code.line(typedef_line(design.master, "master_t", "weights, once for all bit-widths"));
+  code.line(typedef_line(design.code, "code_t", "activations off the chip"));
   code.line("typedef int_t<32> stream_t;  // values that meet in additions and poolings");
-  code.put(typedef_line({std::min<int64_t>(design.sum.least, -1), design.sum.most}, "sum_t",
-                        "sums off the chip"));
-  code.put(typedef_line(design.weight_operand, "weight_operand_t", "of a multiplier"));
-  code.put(typedef_line(design.input_operand, "input_operand_t", "of a multiplier"));
-  code.put(typedef_line(design.product, "product_t", "of a multiplier"));
+  code.line(typedef_line({std::min<int64_t>(design.sum.least, -1), design.sum.most}, "sum_t",
+                         "sums off the chip"));
+  code.line(typedef_line(design.weight_operand, "weight_operand_t", "of a multiplier"));
+  code.line(typedef_line(design.input_operand, "input_operand_t", "of a multiplier"));
+  code.line(typedef_line(design.product, "product_t", "of a multiplier"));
   return header_of(design, "types", "Types of this design: as wide as its widest bit-width needs.",
                    "#include \"arithmetic.h\"\n", code.text());
 }
@@ -384,7 +388,7 @@ std::string layers_header(const Design& design) {
   for (const Structure& structure : design.structures) {
     open_structure(structure, code);
     for (const LayerDesign& layer : design.layers)
-      code.line("{};", layer_signature(design, structure, layer));
+      code.line(fmt::format("{};", layer_signature(design, structure, layer)));
     close_structure(structure, code);
   }
   return header_of(design, "layers",
@@ -395,7 +399,7 @@ std::string layers_header(const Design& design) {
 
 std::string engine_header(const Design& design) {
   Code code;
-  code.line("constexpr int kMultipliers = {};", mapper::multipliers(design.device));
+  code.line(fmt::format("constexpr int kMultipliers = {};", mapper::multipliers(design.device)));
   code.blank();
   code.line("/// The array, one for all layers: lanes 0 .. lanes - 1 multiply in one step.");
   write_multiply("void multiply", code);
@@ -405,11 +409,13 @@ std::string engine_header(const Design& design) {
   memory.blank();
   memory.line("// Memories on the chip, for one layer after the other.");
   for (const Memory& one : design.memories)
-    memory.line("extern {};", memory_declaration(design.device.levels[one.level].name, one));
+    memory.line(
+        fmt::format("extern {};", memory_declaration(design.device.levels[one.level].name, one)));
   for (size_t l = 1; l < design.shared.size(); ++l)
     if (!design.shared[l])
-      memory.line("// Those of {} are each layer's own: the largest of all layers do not fit together.",
-                  design.device.levels[l].name);
+      memory.line(fmt::format(
+          "// Those of {} are each layer's own: the largest of all layers do not fit together.",
+          design.device.levels[l].name));
   write_uses(design, memory);
   return header_of(design, "engine", "What the layers share, as they run one after the other.",
                    "#include \"types.h\"\n", text + memory.text());
@@ -419,33 +425,35 @@ std::string engine_source(const Design& design) {
   Code code;
   code.line("#include \"engine.h\"");
   code.blank();
-  code.line("namespace {} {{", design.space);
+  code.line(fmt::format("namespace {} {{", design.space));
   code.blank();
   for (const Memory& one : design.memories)
-    code.line("{};", memory_declaration(design.device.levels[one.level].name, one));
+    code.line(fmt::format("{};", memory_declaration(design.device.levels[one.level].name, one)));
   if (!design.memories.empty()) code.blank();
   write_multiply("void multiply", code);
   code.blank();
-  code.line("}}  // namespace {}", design.space);
+  code.line(fmt::format("}}  // namespace {}", design.space));
   return code.text();
 }
 
 std::string network_header(const Design& design) {
   const NetworkSpec& spec = design.model->spec;
   Code code;
-  code.line("constexpr int kWidths = {};", design.bits.size());
-  code.line("constexpr int kBits[kWidths] = {{{}}};", fmt::join(design.bits, ", "));
-  code.line("constexpr int kHeight = {}, kWidth = {}, kChannels = {};  // of an image", spec.height,
-            spec.width, spec.channels);
-  code.line("constexpr int kClasses = {};", spec.classes);
-  code.line("constexpr int kLayers = {};", design.layers.size());
-  code.line("constexpr int kStages = {};  // images on the way at the same time", design.stages());
+  code.line(fmt::format("constexpr int kWidths = {};", design.bits.size()));
+  code.line(fmt::format("constexpr int kBits[kWidths] = {{{}}};", fmt::join(design.bits, ", ")));
+  code.line(fmt::format("constexpr int kHeight = {}, kWidth = {}, kChannels = {};  // of an image",
+                        spec.height, spec.width, spec.channels));
+  code.line(fmt::format("constexpr int kClasses = {};", spec.classes));
+  code.line(fmt::format("constexpr int kLayers = {};", design.layers.size()));
+  code.line(fmt::format("constexpr int kStages = {};  // images on the way at the same time",
+                        design.stages()));
   code.blank();
   code.line("// Elements of the memories off the chip.");
-  code.line("constexpr int kWeights = {};", design.weight_elements);
-  code.line("constexpr int kCodes = {};", std::max<int64_t>(1, design.code_elements));
-  code.line("constexpr int kStreams = {};", std::max<int64_t>(1, design.stream_elements));
-  code.line("constexpr int kSums = {};", std::max<int64_t>(1, design.sum_elements));
+  code.line(fmt::format("constexpr int kWeights = {};", design.weight_elements));
+  code.line(fmt::format("constexpr int kCodes = {};", std::max<int64_t>(1, design.code_elements)));
+  code.line(
+      fmt::format("constexpr int kStreams = {};", std::max<int64_t>(1, design.stream_elements)));
+  code.line(fmt::format("constexpr int kSums = {};", std::max<int64_t>(1, design.sum_elements)));
   if (design.pipeline) {
     code.blank();
     write_uses(design, code);
@@ -455,19 +463,21 @@ std::string network_header(const Design& design) {
   code.line("int logit_fraction(int bits);");
   code.blank();
   if (design.pipeline) {
-    code.line("/// One interval: takes an image (rows, columns, channels) at one of kBits, or none "
-              "(bits 0),");
-    code.line("/// and moves every image on by a stage. True when logits were written: those of "
-              "the image");
+    code.line(
+        "/// One interval: takes an image (rows, columns, channels) at one of kBits, or none "
+        "(bits 0),");
+    code.line(
+        "/// and moves every image on by a stage. True when logits were written: those of "
+        "the image");
     code.line("/// that came in kStages - 1 calls before. Images on the way may differ in bits.");
   } else {
     code.line("/// One image (rows, columns, channels) at one of kBits; false for other bits.");
   }
-  code.line("bool network(int bits, {});", kMemory);
-  return header_of(design, "network",
-                   fmt::format("{} on {}: the function to synthesise.", spec.name,
-                               design.device.name),
-                   "#include \"types.h\"\n", code.text());
+  code.line(fmt::format("bool network(int bits, {});", kMemory));
+  return header_of(
+      design, "network",
+      fmt::format("{} on {}: the function to synthesise.", spec.name, design.device.name),
+      "#include \"types.h\"\n", code.text());
 }
 
 std::string network_numbers_header(const Design& design) {
@@ -483,8 +493,8 @@ std::string network_numbers_header(const Design& design) {
     std::vector<int> fractions;
     for (size_t w = 0; w < structure.widths.size(); ++w)
       fractions.push_back(form_at(design, structure, w, output_of(design, structure)).fraction);
-    code.line("const int kLogitFraction[{}] = {{{}}};", fractions.size(),
-              fmt::join(fractions, ", "));
+    code.line(fmt::format("const int kLogitFraction[{}] = {{{}}};", fractions.size(),
+                          fmt::join(fractions, ", ")));
     close_structure(structure, code);
   }
   return header_of(design, "network_numbers",
@@ -499,43 +509,44 @@ std::string network_source(const Design& design) {
   code.line("#include \"layers.h\"");
   code.line("#include \"network_numbers.h\"");
   code.blank();
-  code.line("namespace {} {{", design.space);
+  code.line(fmt::format("namespace {} {{", design.space));
   for (const Structure& structure : design.structures) {
     code.blank();
     open_structure(structure, code);
-    code.line("namespace {{");
+    code.line("namespace {");
     code.blank();
     design.pipeline ? write_stages(design, structure, code) : write_run(design, structure, code);
     code.blank();
-    code.line("}}  // namespace");
+    code.line("}  // namespace");
     close_structure(structure, code);
   }
   code.blank();
-  code.line("namespace {{");
+  code.line("namespace {");
   code.blank();
   write_width_of(design, code);
   code.blank();
-  code.line("}}  // namespace");
+  code.line("}  // namespace");
   code.blank();
-  code.open("int logit_fraction(int bits) {{");
-  code.open("switch (width_of(bits)) {{");
+  code.open("int logit_fraction(int bits) {");
+  code.open("switch (width_of(bits)) {");
   for (const Structure& structure : design.structures)
     for (size_t w = 0; w < structure.widths.size(); ++w)
-      code.line("case {}: return {}kLogitFraction[{}];", structure.widths[w], scope_of(structure),
-                w);
+      code.line(fmt::format("case {}: return {}kLogitFraction[{}];", structure.widths[w],
+                            scope_of(structure), w));
   code.line("default: return 0;");
   code.close();
   code.close();
   code.blank();
   design.pipeline ? write_pipeline(design, code) : write_multi_cycle(design, code);
   code.blank();
-  code.line("}}  // namespace {}", design.space);
+  code.line(fmt::format("}}  // namespace {}", design.space));
   return code.text();
 }
 
 std::string weights_header(const Design& design) {
   return fmt::format(
-      "// Master codes of all layers, each layer's as (k, r, s, c): every bit-width is derived from "
+      "// Master codes of all layers, each layer's as (k, r, s, c): every bit-width is derived "
+      "from "
       "them.\n#ifndef {0}_weights_H\n#define {0}_weights_H\n\nnamespace {0} {{\n\nextern const "
       "unsigned short kMasterCodes[{1}];\n\n}}  // namespace {0}\n\n#endif\n",
       design.space, design.weight_elements);

@@ -1,5 +1,7 @@
 #include "instantnet/interop/hls_text.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cctype>
 
@@ -35,6 +37,15 @@ size_t break_before(const std::string& line, size_t most) {
   return comma > most / 2 || comma > sign ? comma : sign;
 }
 
+/// Behind "=", when what follows fits into a line of `room`; 0: not.
+size_t break_behind_equals(const std::string& line, size_t most, size_t room) {
+  const size_t equals = line.find("= ");
+  if (equals == std::string::npos || equals == 0 || equals + 2 > most) return 0;
+  if (line.find(" = ", equals + 2) != std::string::npos) return 0;  // several declarations
+  if (line[equals - 1] != ' ' && line[equals - 1] != '+') return 0;
+  return line.size() - equals - 2 <= room ? equals + 2 : 0;
+}
+
 /// The last blank of a comment at or before `most`.
 size_t blank_before(const std::string& line, size_t from, size_t most) {
   const size_t found = line.rfind(' ', most);
@@ -43,20 +54,22 @@ size_t blank_before(const std::string& line, size_t from, size_t most) {
 
 }  // namespace
 
-void Code::put(const std::string& line) {
+void Code::line(const std::string& text) {
   const std::string indent(2 * depth_, ' ');
-  std::string rest = line;
+  std::string rest = text;
   // A comment behind a statement that leaves it no room goes before it.
   const size_t remark = rest.find("  // ");
   if (remark != std::string::npos && indent.size() + rest.size() > kColumns) {
-    put(rest.substr(remark + 2));
+    line(rest.substr(remark + 2));
     rest.resize(remark);
   }
   const bool comment = rest.starts_with("//");
   std::string begin = indent;
   while (begin.size() + rest.size() > kColumns) {
     const size_t most = kColumns - begin.size();
-    const size_t at = comment ? blank_before(rest, 3, most) : break_before(rest, most);
+    size_t at = comment ? blank_before(rest, 3, most)
+                        : break_behind_equals(rest, most, kColumns - indent.size() - 4);
+    if (at == 0 && !comment) at = break_before(rest, most);
     if (at == 0) break;
     text_ += begin + rest.substr(0, at - 1) + '\n';
     rest = comment ? fmt::format("// {}", rest.substr(at)) : rest.substr(at);
@@ -73,7 +86,7 @@ void Code::lines(const std::string& text) {
     if (one.empty())
       blank();
     else
-      put(one);
+      line(one);
     from = end + 1;
   }
 }
@@ -93,7 +106,8 @@ std::string flat_index(const std::vector<Index>& indices) {
   bool sum = false;  // `all` needs parentheses before it is multiplied
   for (const Index& index : indices) {
     if (index.extent == 1) continue;
-    if (!all.empty()) all = fmt::format("{} * {}", sum ? fmt::format("({})", all) : all, index.extent);
+    if (!all.empty())
+      all = fmt::format("{} * {}", sum ? fmt::format("({})", all) : all, index.extent);
     if (index.at.terms.empty()) {
       sum = false;
       continue;

@@ -1,8 +1,6 @@
 // Text of C++ as it is written line by line: indentation, blocks, index expressions.
 #pragma once
 
-#include <fmt/format.h>
-
 #include <cstdint>
 #include <string>
 #include <utility>
@@ -13,25 +11,28 @@ namespace instantnet::interop::hls {
 /// Lines with two blanks an open block.
 class Code {
  public:
-  template <class... Args>
-  void line(fmt::format_string<Args...> format, Args&&... args) {
-    put(fmt::format(format, std::forward<Args>(args)...));
-  }
+  Code() = default;
+  /// Lines that go inside `depth` open blocks of another one.
+  explicit Code(size_t depth) : depth_(depth) {}
+  size_t depth() const { return depth_; }
+  void append(const Code& inside) { text_ += inside.text_; }
+
+  /// Lines longer than 100 columns are broken: statements behind a comma or beside an operator.
+  void line(const std::string& text);
   /// A line that ends in "{" (the caller writes it) and indents what follows.
-  template <class... Args>
-  void open(fmt::format_string<Args...> format, Args&&... args) {
-    put(fmt::format(format, std::forward<Args>(args)...));
+  void open(const std::string& text) {
+    line(text);
     ++depth_;
   }
   void close(const std::string& end = "}") {
     --depth_;
-    put(end);
+    line(end);
   }
+  /// Ends an indentation without a line.
+  void end() { --depth_; }
   void blank() { text_ += '\n'; }
   /// Lines as they are, indented.
   void lines(const std::string& text);
-  /// Lines longer than 100 columns are broken: statements behind a comma or before an operator.
-  void put(const std::string& line);
   const std::string& text() const { return text_; }
 
  private:
