@@ -53,8 +53,10 @@ std::string full_name(const Command& command) {
 std::string usage(const Command& command) {
   std::string text = full_name(command);
   if (!command.verbs.empty()) return text + " VERB ...";
-  for (const Argument& one : command.positionals)
-    text += " " + (one.required ? one.names.front() : fmt::format("[{}]", one.names.front()));
+  for (const Argument& one : command.positionals) {
+    const std::string name = one.names.front() + (one.repeats ? "..." : "");
+    text += " " + (one.required ? name : fmt::format("[{}]", name));
+  }
   for (const Argument& one : command.options)
     if (one.required) text += fmt::format(" {} {}", one.names.front(), one.value);
   return text + " [options]";
