@@ -61,7 +61,7 @@ TEST(Versions, ANetworkAndADeviceOfVersion1AreReadWithTheNumberAndWithout) {
 }
 
 TEST(Versions, APlanOfVersion1IsReadWithTheNumberAndWithout) {
-  const std::string text = read_file(kept("plan-1.yaml")), out = own_folder() + "timeloop";
+  const std::string text = read_file(kept("plan-1.yaml")), out = own_folder() + "kept-timeloop";
   ASSERT_TRUE(text.starts_with("version: 1\n"));
   for (const std::string& path : {kept("plan-1.yaml"), written("plan.yaml", text.substr(11))})
     EXPECT_EQ(instantnet_program({"export", path, "--format", "timeloop", "-o", out}).code, 0);
@@ -89,7 +89,7 @@ TEST(Versions, AModelOfVersion3IsReadAndOlderAndNewerOnesAreTold) {
 }
 
 TEST(Versions, ABundleOfVersion1IsVerified) {
-  const std::string folder = own_folder() + "bundle/";
+  const std::string folder = own_folder() + "kept-bundle/";
   fs::create_directories(folder);
   write_file_atomic(folder + "model.spnet", model_bytes());
   fs::copy_file(kept("plan-1.yaml"), folder + "plan.yaml");
