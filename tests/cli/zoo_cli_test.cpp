@@ -45,7 +45,7 @@ TEST(Program, NamesTheNearestVerbOrAllOfThem) {
             "instantnet: unknown verb 'tarin', did you mean 'train'?\n");
   const std::string known =
       "zoo, map, cost, accelerators, export, inspect, infer, bench, bundle, verify, run, data, "
-      "report, completion, search, "
+      "report, completion, pipeline, search, "
       "train, eval, freeze, import";
   EXPECT_EQ(complaint_of({"serve"}),
             "instantnet: unknown verb 'serve'; known are " + known + ".\n");
@@ -74,7 +74,7 @@ TEST(ZooVerb, ListsEveryNetworkWithItsCosts) {
 
 TEST(ZooVerb, ListsEveryNetworkAsJson) {
   const auto json = nlohmann::json::parse(output_of({"zoo", "--json"}));
-  ASSERT_EQ(json.size(), 20u);
+  ASSERT_EQ(json.size(), 21u);
   EXPECT_EQ(json[0]["name"], "resnet8");
   EXPECT_EQ(json[0]["input"], nlohmann::json({3, 32, 32}));
   EXPECT_EQ(json[0]["layers"], 10);
