@@ -360,7 +360,7 @@ std::string readme(const Design& design) {
       "plan\n"
       "counts; then a level may hold what the device's budget has room for (`allowed`).\n\n"
       "| level | instances | taken | in the plan | allowed |\n|---|---|---|---|---|\n{8}",
-      design.model->spec.name, design.device.name, fmt::join(design.bits, ", "), mode_text(design),
+      design.network, design.device.name, fmt::join(design.bits, ", "), mode_text(design),
       design.pipeline ? ""
                       : "| `engine.h`, `engine.cpp` | the array of multipliers and the memories on "
                         "the chip |\n",

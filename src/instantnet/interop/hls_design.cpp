@@ -48,6 +48,13 @@ std::vector<int> chosen_bits(const IntModel& model, const MappingPlan& plan,
   return asked.empty() ? have : asked;
 }
 
+/// A name that may stand in comments and in texts of C++.
+std::string plain(std::string name) {
+  for (char& c : name)
+    if (static_cast<unsigned char>(c) < ' ' || c == '"' || c == '\\') c = '_';
+  return name;
+}
+
 void check_device(const mapper::Accelerator& device) {
   if (device.fpga) return;
   fail(kWhere, fmt::format("the plan is for '{}', which is not an FPGA; map the network with -a "
@@ -489,6 +496,9 @@ Design make_design(const IntModel& model, const MappingPlan& plan, const std::ve
   design.model = &model;
   design.source = std::make_shared<const runtime::Source>(model);
   design.device = plan.accelerator;
+  design.device.name = plain(design.device.name);
+  for (mapper::StorageLevel& level : design.device.levels) level.name = plain(level.name);
+  design.network = plain(model.spec.name);
   design.space = "net_" + identifier_of(model.spec.name);
   for (const int one : design.bits)
     design.prepared.push_back(runtime::prepare(*design.source, {{one, one}}));

@@ -100,6 +100,7 @@ struct Design {
   const runtime::IntModel* model = nullptr;
   std::shared_ptr<const runtime::Source> source;
   mapper::Accelerator device;
+  std::string network;
   std::string space;  // namespace of what is generated
   bool pipeline = false;
   /// By level: one set of memories for all layers. Off where the largest of all layers do not fit

@@ -476,7 +476,7 @@ std::string network_header(const Design& design) {
   code.line(fmt::format("bool network(int bits, {});", kMemory));
   return header_of(
       design, "network",
-      fmt::format("{} on {}: the function to synthesise.", spec.name, design.device.name),
+      fmt::format("{} on {}: the function to synthesise.", design.network, design.device.name),
       "#include \"types.h\"\n", code.text());
 }
 
