@@ -170,6 +170,15 @@ TEST(Gather, GivesTheSameDocumentWhereverTheFolderLies) {
   EXPECT_EQ(print_json(report_on({pipeline()})).find(own_folder()), std::string::npos);
 }
 
+TEST(Gather, DoesNotDependOnWhetherAPipelineIsDoneWithTheReport) {
+  const std::string folder = damaged("stages");
+  const std::string before = print_json(report_on({folder}));
+  std::string stages = stages_json();
+  stages.insert(stages.rfind(']'), R"(, {"name": "report", "state": "started"})");
+  write_text(folder + "/stages.json", stages);
+  EXPECT_EQ(print_json(report_on({folder})), before);
+}
+
 TEST(FolderNames, AreTheLastPartsAsLongAsTheyDiffer) {
   EXPECT_THAT(folder_names({"/a/x", "/b/y"}), ElementsAre("x", "y"));
   EXPECT_THAT(folder_names({"/a/x", "/b/x", "/b/y"}), ElementsAre("a/x", "b/x", "y"));

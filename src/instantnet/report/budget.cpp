@@ -132,7 +132,7 @@ Tree read_budgets(Source& source) {
                trace_tree(stretches_of(source.text(path + ".csv"), source.place(path + ".csv"))));
     list.items.push_back(std::move(tree));
   }
-  return list.items.empty() ? Tree() : list;
+  return list;
 }
 
 }  // namespace instantnet::report

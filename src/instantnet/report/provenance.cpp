@@ -32,11 +32,11 @@ Tree stage_tree(const Tree& stage) {
   return tree.set("command", text_list(words)).set("outputs", outputs_tree(stage));
 }
 
-Tree stages_tree(Source& source) {
-  const Tree file = source.map("stages.json");
+/// Without the one that makes the report: it is not done yet.
+Tree stages_tree(const Tree& file) {
   Tree list = Tree::list();
   for (const Tree& stage : need(file, "stages", kNoStages).items)
-    list.items.push_back(stage_tree(stage));
+    if (text_at(stage, {"name"}) != "report") list.items.push_back(stage_tree(stage));
   return Tree::map()
       .set("program", Tree::of(text_at(file, {"program"})))
       .set("stages", std::move(list));
@@ -58,14 +58,13 @@ Tree file_tree(const ReadFile& file) {
 Tree provenance(Source& source, const std::vector<std::string>& trainings) {
   std::vector<std::string> configs = {"pipeline.yaml", "search/config.yaml"};
   for (const std::string& folder : trainings) configs.push_back(joined(folder, "config.yaml"));
+  for (const std::string& folder : trainings) configs.push_back(joined(folder, "best/digests.txt"));
   Tree texts = Tree::list(), files = Tree::list(), tree = Tree::map();
   for (const std::string& path : configs)
     if (source.has(path)) texts.items.push_back(config_tree(source, path));
-  if (source.has("stages.json")) tree.set("pipeline", stages_tree(source));
-  for (const std::string& folder : trainings)
-    if (const std::string path = joined(folder, "best/digests.txt"); source.has(path))
-      texts.items.push_back(config_tree(source, path));
   for (const ReadFile& file : source.read()) files.items.push_back(file_tree(file));
+  // Not among the files: it changes once more when the report is made.
+  if (source.has("stages.json")) tree.set("pipeline", stages_tree(source.map("stages.json")));
   return tree.set("configs", std::move(texts))
       .set("files", std::move(files))
       .set("notes", text_list(source.notes()));

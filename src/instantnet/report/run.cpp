@@ -141,51 +141,69 @@ Tree read_network_tree(Source& source, const Places& places) {
        "'bundle' wrote.");
 }
 
+std::vector<Training> read_trainings(Source& source, const Places& places) {
+  std::vector<Training> all;
+  if (!places.train) return all;
+  all.push_back(read_training(source, *places.train, "ours", Role::Ours));
+  for (Training& one : read_independent(source, *places.train)) all.push_back(std::move(one));
+  return all;
+}
+
+/// The folders of trainings whose configurations are shown.
+std::vector<std::string> configured(Source& source, const Places& places) {
+  std::vector<std::string> folders;
+  if (places.train) folders.push_back(*places.train);
+  for (const std::string& rival : source.folders("rivals"))
+    folders.push_back(joined("rivals", rival + "/train"));
+  return folders;
+}
+
+Tree systems_tree(const std::vector<System>& systems) {
+  Tree list = Tree::list();
+  for (const System& one : systems) list.items.push_back(tree_of(one));
+  return list;
+}
+
+Tree plans_tree(const std::vector<DevicePlan>& plans) {
+  Tree list = Tree::list();
+  for (const DevicePlan& plan : plans) list.items.push_back(plan.tree);
+  return list;
+}
+
+/// Sets the part unless there is nothing in it.
+void set_part(Tree& tree, const char* key, Tree part) {
+  if (!part.items.empty() || !part.entries.empty()) tree.set(key, std::move(part));
+}
+
 }  // namespace
 
 Run read_run(const std::string& folder, const std::string& name) {
   Source source(folder);
   const Places places = places_of(source);
-  std::vector<Training> trainings;
-  if (places.train) {
-    trainings.push_back(read_training(source, *places.train, "ours", Role::Ours));
-    for (Training& one : read_independent(source, *places.train))
-      trainings.push_back(std::move(one));
-  }
-  const Deployment deployment = read_deployment(source);
   const Tree pipeline = source.has("pipeline.yaml") ? source.map("pipeline.yaml") : Tree::map();
-  std::vector<DevicePlan> plans = plans_of(source, deployment, pipeline);
+  std::vector<Training> trainings = read_trainings(source, places);
+  const Deployment deployment = read_deployment(source);
+  const std::vector<DevicePlan> plans = plans_of(source, deployment, pipeline);
   if (!places.train && !places.search && !deployment.any && plans.empty()) refuse_empty(folder);
 
   Run run;
   run.name = name;
   run.title = text_at(pipeline, {"title"});
-  Tree mappings = Tree::list();
-  for (const DevicePlan& plan : plans) mappings.items.push_back(plan.tree);
-  System ours =
-      our_system(places.train ? &trainings.front() : nullptr, deployment, std::move(plans));
+  System ours = our_system(places.train ? &trainings.front() : nullptr, deployment, plans);
   run.network = ours.network;
   if (!ours.accuracy.empty() || !ours.plans.empty()) run.systems.push_back(std::move(ours));
   add_independent(run.systems, trainings);
   for (System& rival : read_rivals(source, trainings)) run.systems.push_back(std::move(rival));
 
   run.tree = Tree::map().set("name", Tree::of(name)).set("network", Tree::of(run.network));
-  if (Tree facts = read_network_tree(source, places); facts.kind == Tree::Kind::Map)
-    run.tree.set("facts", std::move(facts));
-  Tree systems = Tree::list();
-  for (const System& one : run.systems) systems.items.push_back(tree_of(one));
-  run.tree.set("systems", std::move(systems));
-  if (!trainings.empty()) run.tree.set("training", list_of(trainings));
+  set_part(run.tree, "facts", read_network_tree(source, places));
+  run.tree.set("systems", systems_tree(run.systems));
+  set_part(run.tree, "training", list_of(trainings));
   if (places.search) run.tree.set("search", read_search(source, *places.search));
-  if (!mappings.items.empty()) run.tree.set("mapping", std::move(mappings));
-  if (deployment.any) run.tree.set("deployment", deployment.tree);
-  if (Tree budgets = read_budgets(source); budgets.kind == Tree::Kind::List)
-    run.tree.set("budget", std::move(budgets));
-  std::vector<std::string> configured;
-  if (places.train) configured.push_back(*places.train);
-  for (const std::string& rival : source.folders("rivals"))
-    configured.push_back(joined("rivals", rival + "/train"));
-  run.tree.set("provenance", provenance(source, configured));
+  set_part(run.tree, "mapping", plans_tree(plans));
+  set_part(run.tree, "deployment", deployment.tree);
+  set_part(run.tree, "budget", read_budgets(source));
+  run.tree.set("provenance", provenance(source, configured(source, places)));
   return run;
 }
 

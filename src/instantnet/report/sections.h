@@ -77,7 +77,7 @@ Deployment read_deployment(Source& source);
 bool read_accuracy(Source& source, const std::string& folder, Accuracies& accuracy,
                    Measured& measured);
 
-/// budget/NAME.json and NAME.csv; null when there is none.
+/// budget/NAME.json and NAME.csv.
 Tree read_budgets(Source& source);
 
 /// Configurations, stages, digests, files. Last, since it lists what was read.
