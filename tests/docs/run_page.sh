@@ -17,9 +17,9 @@
 #   <!-- run: fails -->             each command of the block below ends with exit code 2
 #   <!-- run: hidden: COMMANDS -->  run these here
 #   <!-- run: hidden fails: COMMAND -->  the same, and it ends with exit code 2
-#   <!-- run: page needs WHAT -->   skip the page from here on without it
+#   <!-- run: page needs WHAT -->   leave out the rest of the page without it
 #
-# Exit code 0: all ran; 77: nothing was run, or something is missing on this machine; 1: a command failed or printed something else.
+# Exit code 0: what can be run here ran; 77: nothing was run; 1: a command failed, or printed something else. What was not run is said.
 set -u -o pipefail
 source_root=$(cd "$1" && pwd)
 build=$(cd "$2" && pwd)
@@ -133,7 +133,7 @@ comment() {
     "run: page needs "*)
       if ! has "${body#run: page needs }"; then
         echo "-- $page:$line: the rest of the page is not run (there is no ${body#run: page needs } here)"
-        exit 77
+        finish
       fi ;;
     "run: hidden:"*) run "$line" "${body#run: hidden:}" 0 ;;
     "run: hidden fails:"*) run "$line" "${body#run: hidden fails:}" 2 ;;
@@ -174,9 +174,17 @@ read_page() {
   [ -z "$inside" ] || fail "$start" "is not closed"
 }
 
+finish() {
+  if [ "$commands_run" -eq 0 ]; then
+    echo "-- $page: nothing was run"
+    exit 77
+  fi
+  rm -rf "$scratch" "$output"
+  exit 0
+}
+
 make_scratch
 has_torch=$("$build/bin/instantnet" train --dry-run >/dev/null 2>&1 && echo yes)
 read_page
-[ "$commands_run" -gt 0 ] || { echo "-- $page: nothing to run"; exit 77; }
-rm -rf "$scratch" "$output"
-echo "== $page: all ran"
+[ "$commands_run" -gt 0 ] && echo "== $page: all ran"
+finish
