@@ -11,7 +11,7 @@
 #   <!-- file: NAME -->             write the block below to the file NAME
 #   <!-- prints -->                 each line of the block below was printed by the commands before it ("..." stands for any)
 #   <!-- run: no (REASON) -->       do not run the block below
-#   <!-- run: needs WHAT -->        skip the block below without: torch, node, onnxruntime, fashion-mnist, or a program's name
+#   <!-- run: needs WHAT -->        skip the block below without: torch, node, onnxruntime, echarts, fashion-mnist, or a program's name
 #   <!-- run: also-set KEY=VALUE -->  shorter: add --set KEY=VALUE to its commands that train, search or run a pipeline
 #   <!-- run: instead: COMMANDS --> run these, not the block below
 #   <!-- run: fails -->             each command of the block below ends with exit code 2
@@ -53,7 +53,7 @@ has() {
     torch) [ -n "$has_torch" ] ;;
     fashion-mnist) [ -d /usr/share/datasets/fashion-mnist ] ;;
     onnxruntime) node -e 'require("onnxruntime-node")' 2>/dev/null ;;
-    echarts) [ -f "$source_root/build/report-tools/node_modules/echarts/package.json" ] ;;
+    echarts) grep -q "^INSTANTNET_ECHARTS:FILEPATH=/" "$build/CMakeCache.txt" ;;
     *) command -v "$1" >/dev/null ;;
   esac
 }
@@ -142,7 +142,7 @@ comment() {
 }
 
 read_page() {
-  local number=0 start=0 inside="" language="" body="" line
+  local number=0 start=0 inside="" language="" body="" line before="" list="" indent=""
   above=()
   while IFS= read -r line || [ -n "$line" ]; do
     number=$((number + 1))
@@ -168,8 +168,11 @@ read_page() {
       inside=comment start=$number body=${BASH_REMATCH[1]}
     elif [[ $line =~ [^[:space:]] ]]; then
       [ ${#above[@]} -eq 0 ] || fail "$number" "a directive with no block below it: ${above[0]}"
-      [[ ! $line =~ ^"    "(instantnet|cmake|ctest|make|build/|\$\ ) ]] || fail "$number" "an indented command; fence it as sh"
+      # Four blanks behind an empty line make a code block, but for what belongs to a list.
+      [[ ! $line =~ ^"    " || -n $before || -n $list ]] || fail "$number" "an indented block; fence it and give its language"
+      [[ $line =~ ^"  " ]] || list=$([[ $line =~ ^([-*]|[0-9]+\.)" " ]] && echo yes)
     fi
+    before=$line
   done <"$text"
   [ -z "$inside" ] || fail "$start" "is not closed"
 }

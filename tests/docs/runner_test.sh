@@ -103,8 +103,15 @@ expect 1 "without a language" <<'END'
 |instantnet --version
 |```
 END
-expect 1 "an indented command" <<'END'
+expect 1 "an indented block" <<'END'
+|Text:
+|
 |    instantnet --version
+END
+expect 77 "nothing was run" <<'END'
+|* An item
+|
+|    its second paragraph
 END
 expect 1 "with no block below it" <<'END'
 |<!-- run: fails -->
