@@ -71,8 +71,9 @@ function outcomeFigure(parent, budget) {
 }
 
 function drawBudget() {
-  const budgets = run.budget;
-  if (!budgets || budgets.length === 0) return;
+  if (!run.budget) return;
+  const devices = (run.mapping || []).map((plan) => plan.name);
+  const budgets = [...run.budget].sort((a, b) => devices.indexOf(a.device) - devices.indexOf(b.device));
   const made = section('budget', 'By a budget'), row = controls(made), body = el('div');
   made.append(body);
   const show = (budget) => {

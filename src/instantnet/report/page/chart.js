@@ -76,7 +76,7 @@ const kLegendLine = 22, kMostLegendLines = 5;
 function base(ink, option, lines) {
   const plain = lines <= kMostLegendLines, shift = plain ? kLegendLine * Math.max(0, lines - 1) : 0;
   const grid = {left: 12, right: 24, top: 60, bottom: 40, containLabel: true};
-  const shifted = (one) => ({...one, top: one.top + (one.top === undefined ? 0 : shift)});
+  const shifted = (one) => one.top === undefined ? one : {...one, top: one.top + shift};
   return {
     animation: false, backgroundColor: 'transparent', color: ink.systems,
     textStyle: {fontFamily: 'system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", sans-serif', color: ink.ink},
