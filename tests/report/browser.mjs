@@ -16,6 +16,7 @@ const browser = await chromium.launch({executablePath, args: ['--no-sandbox']});
 async function open(file, {width = 1440, scheme = 'light', ...more} = {}) {
   const context = await browser.newContext({viewport: {width, height: 900}, colorScheme: scheme, acceptDownloads: true, ...more});
   const page = await context.newPage();
+  page.setDefaultTimeout(120000);  // machines that build meanwhile are slow
   const complaints = [], requests = [];
   page.on('console', (message) => complaints.push(`${message.type()}: ${message.text()}`));
   page.on('pageerror', (error) => complaints.push(String(error)));

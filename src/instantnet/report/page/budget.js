@@ -1,7 +1,5 @@
 // ---- What a policy chose along a trace of budgets.
 
-const kBudgetUnits = {energy: 'uJ', latency: 'ms', battery: 'percent'};
-
 function outcomeRows(budget) {
   return [{name: 'policy', ...budget.policy}, ...widthsOf(budget.fixed).map((bits) => ({name: `always ${bitsText(bits)}`, ...budget.fixed[bits]}))];
 }
@@ -28,7 +26,7 @@ function steps(shown, value) {
 
 function traceFigure(parent, budget) {
   const shown = budget.trace.shown;
-  const unit = budget.unit || '';
+  const unit = budget.unit || '', unitText = unit.replace(/^u/, 'µ').replace('percent', '%');
   figure(parent, {id: 'budget-trace', title: 'Budget and chosen bit-width', height: (width) => width < kNarrow ? 420 : 460,
     label: 'Above: the budget of each inference, and what it took; below: the bit-width that was chosen.',
     option: (ink, width) => {
@@ -40,11 +38,11 @@ function traceFigure(parent, budget) {
         axisPointer: {link: [{xAxisIndex: 'all'}]},
         grid: [{left: 48, right: 24, top: 62, height: '40%'}, {left: 48, right: 24, bottom: 44, height: '24%'}],
         xAxis: [xAxis(ink, '', {type: 'value', gridIndex: 0, axisLabel: {show: false}, max: 'dataMax'}), xAxis(ink, 'inference', {type: 'value', gridIndex: 1, max: 'dataMax', axisLabel: {formatter: (v) => tick(v)}})],
-        yAxis: [yAxis(ink, `budget${unit ? ` (${unit})` : ''}`, {type: 'value', gridIndex: 0}),
+        yAxis: [yAxis(ink, `budget${unit ? ` (${unitText})` : ''}`, {type: 'value', gridIndex: 0}),
           yAxis(ink, 'bits', {type: 'category', gridIndex: 1, data: widths.map((bits) => bits === 0 ? 'skip' : String(bits)), splitLine: {show: true, lineStyle: {color: ink.faint}}})],
         tooltip: {trigger: 'axis', formatter: (all) => {
           const at = all[0].value[0], one = shown.find(([first, length]) => at >= first && at <= first + length) || shown[0];
-          return tip(`inference ${count(Math.round(at))}`, [['budget', `${one[2]} ${unit}`], ['bits', one[3] || 'skipped'], ['energy', energy(one[5])], ['within the budget', one[4] ? 'yes' : 'no']]);
+          return tip(`inference ${count(Math.round(at))}`, [['budget', `${one[2]}${kSpace}${unitText}`], ['bits', one[3] || 'skipped'], ['energy', energy(one[5])], ['within the budget', one[4] ? 'yes' : 'no']]);
         }},
         series: [{type: 'line', name: 'budget', symbol: 'none', color: ink.systems[0], xAxisIndex: 0, yAxisIndex: 0, lineStyle: {width: 2}, data: steps(shown, ([value]) => value)},
           ...(asEnergy ? [{type: 'line', name: 'energy taken', symbol: 'none', color: ink.systems[1], lineStyle: {width: 1.5, type: 'dashed'}, xAxisIndex: 0, yAxisIndex: 0, data: steps(shown, ([, , , pj]) => pj * scale)}] : []),
@@ -73,8 +71,9 @@ function outcomeFigure(parent, budget) {
 }
 
 function drawBudget() {
-  const budgets = run.budget;
-  if (!budgets || budgets.length === 0) return;
+  if (!run.budget) return;
+  const devices = (run.mapping || []).map((plan) => plan.name);
+  const budgets = [...run.budget].sort((a, b) => devices.indexOf(a.device) - devices.indexOf(b.device));
   const made = section('budget', 'By a budget'), row = controls(made), body = el('div');
   made.append(body);
   const show = (budget) => {

@@ -58,13 +58,31 @@ function tip(title, rows) {
     el('dt', {}, color ? el('i', {style: {background: color}}) : null, name), el('dd', {}, value)])));
 }
 
-function base(ink, option) {
+/** Lines that a legend takes when nothing of it is hidden; 0 for none. */
+function legendLines(option, width) {
+  if (option.legend === null) return 0;
+  const names = (option.legend && option.legend.data) || [...new Set(option.series.map((series) => series.name).filter(Boolean))];
+  let lines = names.length > 0 ? 1 : 0, at = 0;
+  for (const name of names) {
+    const needs = 42 + 6.9 * name.length;
+    if (at > 0 && at + needs > width - 16) { ++lines; at = 0; }
+    at += needs;
+  }
+  return lines;
+}
+
+const kLegendLine = 22, kMostLegendLines = 5;
+
+function base(ink, option, lines) {
+  const plain = lines <= kMostLegendLines, shift = plain ? kLegendLine * Math.max(0, lines - 1) : 0;
+  const grid = {left: 12, right: 24, top: 60, bottom: 40, containLabel: true};
+  const shifted = (one) => one.top === undefined ? one : {...one, top: one.top + shift};
   return {
     animation: false, backgroundColor: 'transparent', color: ink.systems,
     textStyle: {fontFamily: 'system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", sans-serif', color: ink.ink},
-    grid: {left: 12, right: 24, top: 60, bottom: 40, containLabel: true},
     ...option,
-    legend: option.legend === null ? undefined : {type: 'scroll', top: 0, left: 0, itemWidth: 18, itemHeight: 10, itemGap: 16,
+    grid: Array.isArray(option.grid) ? option.grid.map(shifted) : shifted(option.grid || grid),
+    legend: option.legend === null ? undefined : {type: plain ? 'plain' : 'scroll', top: 0, left: 0, itemWidth: 18, itemHeight: 10, itemGap: 16,
       textStyle: {color: ink.ink, fontSize: 12}, pageTextStyle: {color: ink.muted}, pageIconColor: ink.ink,
       pageIconInactiveColor: ink.line, inactiveColor: ink.line, ...option.legend},
     tooltip: {confine: true, backgroundColor: ink.surface, borderColor: ink.line, textStyle: {color: ink.ink, fontSize: 12},
@@ -88,12 +106,13 @@ function figure(parent, {id, title, label, height = 340, option, data}) {
   parent.append(card);
   const made = {id, plot, card, chart: null, width: 0, refresh() {
     const width = plot.clientWidth || 600;
-    const tall = typeof height === 'function' ? height(width) : height;
+    const drawn = option(theme(), width), lines = legendLines(drawn, width);
+    const tall = (typeof height === 'function' ? height(width) : height) + (lines <= kMostLegendLines ? kLegendLine * Math.max(0, lines - 1) : 0);
     plot.style.height = `${tall}px`;
     if (!made.chart) made.chart = echarts.init(plot, null, {renderer: 'svg', width, height: tall});
     else made.chart.resize({width, height: tall});
     made.width = width;
-    made.chart.setOption(base(theme(), option(theme(), width)), true);
+    made.chart.setOption(base(theme(), drawn, lines), true);
     const place = details.querySelector('.scroll');
     if (place.firstChild) clear(place).append(plainTable(data()));
   }};
