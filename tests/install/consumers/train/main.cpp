@@ -1,13 +1,12 @@
 // Logits of an untrained network at two bit-widths.
 #include <ATen/ATen.h>
-
-#include <cstdio>
-#include <memory>
-
 #include <instantnet/net/zoo.h>
 #include <instantnet/nn/executor.h>
 #include <instantnet/nn/model.h>
 #include <instantnet/train/options.h>
+
+#include <cstdio>
+#include <memory>
 
 int main() {
   using namespace instantnet;
