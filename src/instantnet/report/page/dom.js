@@ -14,14 +14,27 @@ function el(tag, attributes = {}, ...children) {
 }
 
 const byId = (id) => document.getElementById(id);
-const clear = (element) => { element.replaceChildren(); return element; };
-const slug = (text) => text.toLowerCase().replace(/[^a-z0-9]+/g, '-').replace(/^-|-$/g, '');
+const clear = (element) => {
+  element.replaceChildren();
+  return element;
+};
+const slug = (text) =>
+  text
+    .toLowerCase()
+    .replace(/[^a-z0-9]+/g, '-')
+    .replace(/^-|-$/g, '');
 
 /** For screen readers. */
-function say(text) { byId('said').textContent = text; }
+function say(text) {
+  byId('said').textContent = text;
+}
 
 function button(text, label, pressed) {
-  return el('button', {type: 'button', class: 'button', 'aria-label': label, onclick: pressed}, text);
+  return el(
+    'button',
+    {type: 'button', class: 'button', 'aria-label': label, onclick: pressed},
+    text,
+  );
 }
 
 function csvText(rows) {
@@ -33,7 +46,10 @@ function csvText(rows) {
 }
 
 function download(name, text) {
-  const link = el('a', {href: URL.createObjectURL(new Blob([text], {type: 'text/csv'})), download: name});
+  const link = el('a', {
+    href: URL.createObjectURL(new Blob([text], {type: 'text/csv'})),
+    download: name,
+  });
   document.body.append(link);
   link.click();
   link.remove();
@@ -59,18 +75,39 @@ let choices = 0;
 /** One of some values, as buttons in a row (radio buttons); many become a list to choose from. */
 function choice(parent, label, values, chosen, changed, texts = values) {
   if (values.length < 2) return;
-  if (texts.join('').length + 3 * texts.length > (innerWidth < kNarrow ? 36 : 80)) return select(parent, label, values, chosen, changed, texts);
+  if (texts.join('').length + 3 * texts.length > (innerWidth < kNarrow ? 36 : 80))
+    return select(parent, label, values, chosen, changed, texts);
   const name = `choice-${++choices}`;
-  parent.append(el('fieldset', {class: 'choice'}, el('legend', {}, label),
-    values.map((value, i) => el('label', {},
-      el('input', {type: 'radio', name, value, checked: value === chosen, onchange: () => changed(value)}),
-      el('span', {}, texts[i])))));
+  parent.append(
+    el(
+      'fieldset',
+      {class: 'choice'},
+      el('legend', {}, label),
+      values.map((value, i) =>
+        el(
+          'label',
+          {},
+          el('input', {
+            type: 'radio',
+            name,
+            value,
+            checked: value === chosen,
+            onchange: () => changed(value),
+          }),
+          el('span', {}, texts[i]),
+        ),
+      ),
+    ),
+  );
 }
 
 function select(parent, label, values, chosen, changed, texts = values) {
   if (values.length < 2) return;
-  const list = el('select', {onchange: () => changed(values[list.selectedIndex])},
-    values.map((value, i) => el('option', {selected: value === chosen}, texts[i])));
+  const list = el(
+    'select',
+    {onchange: () => changed(values[list.selectedIndex])},
+    values.map((value, i) => el('option', {selected: value === chosen}, texts[i])),
+  );
   parent.append(el('label', {class: 'select'}, el('span', {}, label), list));
 }
 
@@ -78,13 +115,21 @@ const kSections = [];
 
 /** A section with its heading and one sentence. */
 function section(id, title, takeaway) {
-  const made = el('section', {id, 'aria-labelledby': `${id}-title`},
-    el('h2', {id: `${id}-title`}, title), takeaway ? el('p', {class: 'takeaway'}, takeaway) : null);
+  const made = el(
+    'section',
+    {id, 'aria-labelledby': `${id}-title`},
+    el('h2', {id: `${id}-title`}, title),
+    takeaway ? el('p', {class: 'takeaway'}, takeaway) : null,
+  );
   byId('report').append(made);
   kSections.push({id, title});
   return made;
 }
 
-const controls = (parent) => { const row = el('div', {class: 'controls'}); parent.append(row); return row; };
+const controls = (parent) => {
+  const row = el('div', {class: 'controls'});
+  parent.append(row);
+  return row;
+};
 const note = (parent, text) => text && parent.append(el('p', {class: 'note'}, text));
 const heading = (parent, text) => parent.append(el('h3', {}, text));

@@ -2,7 +2,17 @@
 
 function drawTools() {
   const tools = clear(byId('tools'));
-  select(tools, 'Run', report.runs, run, (one) => { run = one; draw(); }, report.runs.map((one) => one.name));
+  select(
+    tools,
+    'Run',
+    report.runs,
+    run,
+    (one) => {
+      run = one;
+      draw();
+    },
+    report.runs.map((one) => one.name),
+  );
   const names = {auto: 'Auto', light: 'Light', dark: 'Dark'};
   const toggle = button('', '', () => {
     chosenTheme = isDark() ? 'light' : 'dark';
@@ -11,16 +21,26 @@ function drawTools() {
   });
   const relabel = () => {
     toggle.textContent = isDark() ? '☀' : '☾';
-    toggle.setAttribute('aria-label', isDark() ? `Theme: ${names[chosenTheme]}; change to light` : `Theme: ${names[chosenTheme]}; change to dark`);
+    toggle.setAttribute(
+      'aria-label',
+      isDark()
+        ? `Theme: ${names[chosenTheme]}; change to light`
+        : `Theme: ${names[chosenTheme]}; change to dark`,
+    );
   };
   relabel();
   systemDark.addEventListener('change', relabel);
   toggle.id = 'theme';
-  tools.append(toggle, button('Print', 'Print this page', () => print()));
+  tools.append(
+    toggle,
+    button('Print', 'Print this page', () => print()),
+  );
 }
 
 function drawContents() {
-  clear(byId('contents')).append(...kSections.map(({id, title}) => el('li', {}, el('a', {href: `#${id}`}, title))));
+  clear(byId('contents')).append(
+    ...kSections.map(({id, title}) => el('li', {}, el('a', {href: `#${id}`}, title))),
+  );
 }
 
 function draw() {
@@ -28,7 +48,16 @@ function draw() {
   kSections.length = 0;
   clear(byId('report'));
   drawHeader();
-  for (const one of [drawAccuracy, drawTraining, drawSearch, drawMapping, drawDeployment, drawBudget, drawProvenance]) one();
+  for (const one of [
+    drawAccuracy,
+    drawTraining,
+    drawSearch,
+    drawMapping,
+    drawDeployment,
+    drawBudget,
+    drawProvenance,
+  ])
+    one();
   drawContents();
 }
 
@@ -37,4 +66,11 @@ draw();
 watchTheme();
 
 /** For tests: what was drawn. */
-window.instantnetReport = {document: report, charts: () => allCharts.map(({id, chart, plot}) => ({id, option: chart.getOption(), plot})), print: (on) => { printing = on; applyTheme(); }};
+window.instantnetReport = {
+  document: report,
+  charts: () => allCharts.map(({id, chart, plot}) => ({id, option: chart.getOption(), plot})),
+  print: (on) => {
+    printing = on;
+    applyTheme();
+  },
+};
