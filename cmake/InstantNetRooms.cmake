@@ -85,9 +85,11 @@ function(instantnet_test name)
   target_include_directories(test_${name} PRIVATE "${PROJECT_SOURCE_DIR}/tests")
   # Tests are built quickly rather than fast; g++ 12 warns falsely about inlined strings.
   target_compile_options(test_${name} PRIVATE ${INSTANTNET_WARNINGS} -Wno-conversion -O1
-    $<$<CXX_COMPILER_ID:GNU>:-Wno-stringop-overflow;-Wno-restrict;-Wno-array-bounds>
-    # With sanitizers g++ 12 also takes what libtorch's headers leave empty for uninitialized.
-    $<$<AND:$<CXX_COMPILER_ID:GNU>,$<BOOL:${INSTANTNET_SANITIZE}>>:-Wno-maybe-uninitialized>)
+    $<$<CXX_COMPILER_ID:GNU>:-Wno-stringop-overflow;-Wno-restrict;-Wno-array-bounds>)
+  if(INSTANTNET_SANITIZE AND CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+    # g++ 12 then also takes what libtorch's headers leave empty for uninitialized.
+    target_compile_options(test_${name} PRIVATE -Wno-maybe-uninitialized)
+  endif()
   target_compile_definitions(test_${name} PRIVATE
     INSTANTNET_SOURCE_DIR="${PROJECT_SOURCE_DIR}"
     INSTANTNET_SHARED_DIR="${PROJECT_SOURCE_DIR}/../shared"
