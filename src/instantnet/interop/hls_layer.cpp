@@ -31,7 +31,7 @@ std::string wrapped(const std::vector<int64_t>& numbers) {
 
 // ---- Numbers.
 
-/// Border classes of a layer at the width that has most of them, and of one width.
+/// Border classes of a layer, at the width that has most of them.
 struct Borders {
   const runtime::BorderTable* table = nullptr;
   int count() const { return table->count; }

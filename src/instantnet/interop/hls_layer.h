@@ -33,9 +33,9 @@ std::string scope_of(const Structure& structure);
 std::string memory_name(const std::string& level, Tensor t);
 /// "uint_t<8> bram_weights[2304]"
 std::string memory_declaration(const std::string& level, const Memory& memory);
-/// "alignas" free: a // line each of the text.
+/// Each line of the text behind "// ".
 std::string commented(const std::string& text);
-/// The body of multiply() for `lanes` multipliers.
+/// multiply(), which `head` names: "static void multiply".
 void write_multiply(const std::string& head, Code& code);
 
 }  // namespace instantnet::interop::hls

@@ -92,7 +92,6 @@ class LoopWriter {
     code_->line(fmt::format("product_t product[{}];", lanes));
     for (const char* name : {"weight", "input", "product"})
       code_->line(fmt::format("IN_PARTITION({})", name));
-    code_->line("(void)width;");
   }
 
   /// Which instance of a level, inside the loops of open_space.
@@ -229,8 +228,7 @@ class LoopWriter {
       std::string place = inside > 1 ? fmt::format("unit / {}", inside) : "unit";
       if (!first) place += fmt::format(" % {}", loop.bound);
       first = false;
-      if (text.find(loop.name) != std::string::npos)
-        places.push_back(fmt::format("{} = {}", loop.name, place));
+      if (mentions(text, loop.name)) places.push_back(fmt::format("{} = {}", loop.name, place));
     }
     return fmt::format("{}", fmt::join(places, ", "));
   }

@@ -206,8 +206,20 @@ constexpr const char* kMemory =
     "stream_t* logits";
 constexpr const char* kMemoryArguments = "weights, image, codes, streams, sums, logits";
 
-void mark_used(Code& code) {
-  code.line("(void)width, (void)weights, (void)image, (void)codes, (void)streams, (void)sums;");
+/// A function whose parameters need not all be used: those that `body` does not mention are marked.
+template <class Body>
+void write_function(const std::string& head, const std::vector<std::string>& parameters,
+                    const Body& body, Code& code) {
+  Code inside(code.depth() + 1);
+  body(inside);
+  code.open(fmt::format("{} {{", head));
+  std::string unused;
+  for (const std::string& name : parameters)
+    if (!mentions(inside.text(), name))
+      unused += fmt::format("{}(void){}", unused.empty() ? "" : ", ", name);
+  if (!unused.empty()) code.line(fmt::format("{};", unused));
+  code.append(inside);
+  code.close();
 }
 
 /// Tensors that the steps of a stage write or read, in order.
@@ -236,11 +248,13 @@ void write_steps(const Design& design, const Structure& structure, size_t stage,
 /// One image through all layers, one after the other.
 void write_run(const Design& design, const Structure& structure, Code& code) {
   code.line("/// One image through all layers, one after the other on the same engine.");
-  code.open(fmt::format("void run(int width, {}) {{", kMemory));
-  code.line("IN_ONE_INSTANCE(multiply)");
-  mark_used(code);
-  write_steps(design, structure, 0, code);
-  code.close();
+  write_function(
+      fmt::format("void run(int width, {})", kMemory), {"image", "codes", "streams", "sums"},
+      [&](Code& inside) {
+        inside.line("IN_ONE_INSTANCE(multiply)");
+        write_steps(design, structure, 0, inside);
+      },
+      code);
 }
 
 /// A function a stage.
@@ -249,16 +263,14 @@ void write_stages(const Design& design, const Structure& structure, Code& code) 
     if (layer.index > 0) code.blank();
     code.line(fmt::format("/// {}: {} multiplier{}; image `number` of all.", layer.name,
                           layer.multipliers, layer.multipliers > 1 ? "s" : ""));
-    code.open(fmt::format("void stage_{:03}(int width, long long number, {}) {{", layer.index + 1,
-                          kMemory));
-    mark_used(code);
-    code.line("(void)number, (void)logits;");
-    write_steps(design, structure, layer.index, code);
-    code.close();
+    write_function(
+        fmt::format("void stage_{:03}(int width, long long number, {})", layer.index + 1, kMemory),
+        {"number", "image", "codes", "streams", "sums", "logits"},
+        [&](Code& inside) { write_steps(design, structure, layer.index, inside); }, code);
   }
 }
 
-void write_width_of(const Design& design, Code& code) {
+void write_width_of(Code& code) {
   code.line("/// Which of kBits it is; -1: none.");
   code.open("int width_of(int bits) {");
   code.open("for (int width = 0; width < kWidths; ++width) {");
@@ -266,7 +278,6 @@ void write_width_of(const Design& design, Code& code) {
   code.close();
   code.line("return -1;");
   code.close();
-  (void)design;
 }
 
 void write_interfaces(Code& code) {
@@ -523,7 +534,7 @@ std::string network_source(const Design& design) {
   code.blank();
   code.line("namespace {");
   code.blank();
-  write_width_of(design, code);
+  write_width_of(code);
   code.blank();
   code.line("}  // namespace");
   code.blank();

@@ -118,6 +118,16 @@ std::string flat_index(const std::vector<Index>& indices) {
   return all.empty() ? "0" : all;
 }
 
+bool mentions(const std::string& text, const std::string& name) {
+  const auto in_word = [&](size_t i) {
+    return i < text.size() &&
+           (std::isalnum(static_cast<unsigned char>(text[i])) != 0 || text[i] == '_');
+  };
+  for (size_t at = text.find(name); at != std::string::npos; at = text.find(name, at + 1))
+    if (!(at > 0 && in_word(at - 1)) && !in_word(at + name.size())) return true;
+  return false;
+}
+
 std::string identifier_of(const std::string& name) {
   std::string safe = name;
   for (char& c : safe) {

@@ -65,6 +65,9 @@ struct Index {
 /// The place in row-major order: "((k * 3) + r) * 3 + s". Extents of 1 are left out.
 std::string flat_index(const std::vector<Index>& indices);
 
+/// Whether the name stands in the text as a word of its own.
+bool mentions(const std::string& text, const std::string& name);
+
 /// Letters, digits and '_' stay, others become '_'.
 std::string identifier_of(const std::string& name);
 
