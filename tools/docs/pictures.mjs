@@ -109,7 +109,7 @@ function cost() {
   picture('cost-model', 880, 400, 'A mapping is loops over storage levels; the cost is what moves between them', [
     text(24, 34, 'A device is storage levels; a mapping is loops over them', 'strong'),
     level(58, 'DRAM', 'an access costs most', 'tb'), level(152, 'GLB: global buffer', 'one, shared by the array', 'ta'),
-    level(246, 'RF: register files', 'one in each element; an access costs least', 'tc'),
+    level(246, 'RF: register files', 'one an element; access costs least', 'tc'),
     rect(24, 340, 250, 36, 'box', 8), text(149, 363, 'multipliers', 'strong', 'middle'),
     [112, 206, 300].map(y => [path(`M100 ${y}V${y + 36}`, 'line', true), path(`M200 ${y + 38}V${y + 4}`, 'line', true)]),
     text(110, 136, 'weights, inputs', 'small'), text(208, 136, 'outputs', 'small'),
