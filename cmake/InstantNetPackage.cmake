@@ -34,7 +34,8 @@ endif()
 install(TARGETS instantnet RUNTIME DESTINATION "${CMAKE_INSTALL_BINDIR}" COMPONENT program)
 install(FILES LICENSE DESTINATION "${doc_folder}" RENAME copyright COMPONENT program)
 install(FILES README.md DESTINATION "${doc_folder}" COMPONENT program)
-install(DIRECTORY docs DESTINATION "${doc_folder}" COMPONENT program FILES_MATCHING PATTERN "*.md")
+install(DIRECTORY docs DESTINATION "${doc_folder}" COMPONENT program FILES_MATCHING
+  PATTERN "*.md" PATTERN "*.svg")
 
 # `cpack` in the build folder makes the package.
 set(CPACK_GENERATOR DEB)
