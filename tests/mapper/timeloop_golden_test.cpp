@@ -113,7 +113,9 @@ std::map<std::string, int64_t> differences(const Golden& golden) {
   std::map<std::string, int64_t> found;
   for (size_t l = 0; l < golden.device.levels.size(); ++l) {
     const std::string& level = golden.device.levels[l].name;
-    for (const auto& [name, count] : golden.theirs["accesses"][level].items()) {
+    for (const auto& item : golden.theirs["accesses"][level].items()) {
+      const std::string& name = item.key();
+      const auto& count = item.value();  // no binding: clang 14 does not let lambdas take those
       std::string tensor = name;
       tensor[0] = static_cast<char>(std::tolower(tensor[0]));
       const Accesses& ours = golden.ours.counts.levels[l][parse_tensor(tensor, "golden")];
