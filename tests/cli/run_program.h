@@ -3,6 +3,7 @@
 #pragma once
 
 #include <fcntl.h>
+#include <signal.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -12,6 +13,8 @@
 #include <stdexcept>
 #include <string>
 #include <vector>
+
+#include "instantnet/core/rng.h"
 
 namespace instantnet {
 
@@ -57,29 +60,73 @@ inline std::string contents(const File& file) {
 
 }  // namespace run_program_detail
 
-/// Runs `program` (a path) with these arguments and this standard input, and waits for its end. Its
-/// streams are files, so that neither side waits for the other however much is printed. Exit code
-/// 127: it could not be started.
+/// A program that runs. Its streams are files, so that neither side waits for the other however
+/// much is printed.
+class StartedProgram {
+ public:
+  /// `program` is a path. Exit code 127: it could not be started.
+  StartedProgram(const std::string& program, const std::vector<std::string>& arguments,
+                 const std::string& input = {})
+      : in_(run_program_detail::temporary(input)),
+        out_(run_program_detail::temporary()),
+        err_(run_program_detail::temporary()) {
+    std::vector<std::string> words = {program};
+    words.insert(words.end(), arguments.begin(), arguments.end());
+    std::vector<char*> argv;
+    for (std::string& word : words) argv.push_back(word.data());
+    argv.push_back(nullptr);
+    child_ = fork();
+    if (child_ < 0) throw std::runtime_error("cannot fork");
+    if (child_ == 0) run_program_detail::become(argv.data(), in_, out_, err_);
+  }
+
+  void send(int signal_number) const { ::kill(child_, signal_number); }
+
+  bool ended() {
+    if (!ended_) ended_ = waitpid(child_, &status_, WNOHANG) == child_;
+    return ended_;
+  }
+
+  /// Waits for its end.
+  ProgramResult result() {
+    while (!ended_ && waitpid(child_, &status_, 0) < 0)
+      if (errno != EINTR) throw std::runtime_error("cannot wait for the program");
+    ended_ = true;
+    const int code = WIFEXITED(status_) ? WEXITSTATUS(status_) : 128 + WTERMSIG(status_);
+    return {code, run_program_detail::contents(out_), run_program_detail::contents(err_)};
+  }
+
+ private:
+  run_program_detail::File in_, out_, err_;
+  pid_t child_ = -1;
+  int status_ = 0;
+  bool ended_ = false;
+};
+
 inline ProgramResult run_program(const std::string& program,
                                  const std::vector<std::string>& arguments,
                                  const std::string& input = {}) {
-  using namespace run_program_detail;
-  std::vector<std::string> words = {program};
-  words.insert(words.end(), arguments.begin(), arguments.end());
-  std::vector<char*> argv;
-  for (std::string& word : words) argv.push_back(word.data());
-  argv.push_back(nullptr);
-  const File in = temporary(input), out = temporary(), err = temporary();
+  return StartedProgram(program, arguments, input).result();
+}
 
-  const pid_t child = fork();
-  if (child < 0) throw std::runtime_error("cannot fork");
-  if (child == 0) become(argv.data(), in, out, err);
-  int status = 0;
-  while (waitpid(child, &status, 0) < 0)
-    if (errno != EINTR) throw std::runtime_error("cannot wait for the program");
-
-  const int code = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
-  return {code, contents(out), contents(err)};
+/// Runs a program again and again until it ends by itself; the first `kills` times it is killed
+/// after a random time of at most `longest_us`. How often it was, and what its last run left.
+struct KilledRuns {
+  int killed = 0;
+  ProgramResult last;
+};
+inline KilledRuns run_and_kill(const std::string& program,
+                               const std::vector<std::string>& arguments, Rng& rng, int kills,
+                               uint64_t longest_us) {
+  for (int killed = 0;; ++killed) {
+    StartedProgram started(program, arguments);
+    if (killed < kills) {
+      ::usleep(static_cast<useconds_t>(rng.below(longest_us)));
+      started.send(SIGKILL);
+    }
+    const ProgramResult result = started.result();
+    if (result.code != 128 + SIGKILL) return {killed, result};
+  }
 }
 
 }  // namespace instantnet

@@ -144,32 +144,12 @@ TEST(PipelineVerb, KilledAtAnyMomentAndResumedItEndsWithTheSameBytes) {
   fs::rename(place / "flow", place / "whole");
   const uint64_t seed = 31;
   Rng rng(seed);
-  int killed = 0;
-  for (int attempt = 0; attempt < 20; ++attempt) {
-    std::vector<std::string> all = place.words("flow", most);
-    all.insert(all.begin(), INSTANTNET_PROGRAM);
-    std::vector<char*> argv;
-    for (std::string& word : all) argv.push_back(word.data());
-    argv.push_back(nullptr);
-    const auto in = run_program_detail::temporary(), out = run_program_detail::temporary(),
-               err = run_program_detail::temporary();
-    const pid_t child = fork();
-    if (child == 0) run_program_detail::become(argv.data(), in, out, err);
-    if (killed < 5) {
-      ::usleep(static_cast<useconds_t>(rng.below(3000000)));
-      ::kill(child, SIGKILL);
-    }
-    int status = 0;
-    ::waitpid(child, &status, 0);
-    if (WIFEXITED(status)) {
-      ASSERT_EQ(WEXITSTATUS(status), 0) << run_program_detail::contents(err);
-      break;
-    }
-    ++killed;
-  }
+  const KilledRuns runs =
+      run_and_kill(INSTANTNET_PROGRAM, place.words("flow", most), rng, 5, 3'000'000);
+  ASSERT_EQ(runs.last.code, 0) << runs.last.err;
   for (const std::string& one : lasting_parts())
     EXPECT_EQ(flow::digest_of(place / ("flow/" + one)), expected[one])
-        << one << ", seed " << seed << ", killed " << killed << " times";
+        << one << ", seed " << seed << ", killed " << runs.killed << " times";
 }
 
 TEST(PipelineVerb, SaysWhatIsWrongBeforeAnythingRuns) {

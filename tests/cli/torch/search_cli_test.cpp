@@ -123,55 +123,26 @@ TEST(SearchVerb, KilledAtAnyMomentAndResumedItIsTheSameSearch) {
   ASSERT_EQ(program(words(folder, saves, "whole")).code, 0);
   const uint64_t seed = 29;
   Rng rng(seed);
-  int killed = 0;
-  for (int attempt = 0; attempt < 40; ++attempt) {
-    std::vector<std::string> all = words(folder, saves, "cut");
-    all.insert(all.begin(), INSTANTNET_PROGRAM);
-    all.push_back("--resume");
-    std::vector<char*> argv;
-    for (std::string& word : all) argv.push_back(word.data());
-    argv.push_back(nullptr);
-    const auto in = run_program_detail::temporary(), out = run_program_detail::temporary(),
-               err = run_program_detail::temporary();
-    const pid_t child = fork();
-    if (child == 0) run_program_detail::become(argv.data(), in, out, err);
-    if (killed < 5) {
-      ::usleep(static_cast<useconds_t>(rng.below(900000)));
-      ::kill(child, SIGKILL);
-    }
-    int status = 0;
-    ::waitpid(child, &status, 0);
-    if (WIFEXITED(status)) {
-      ASSERT_EQ(WEXITSTATUS(status), 0) << run_program_detail::contents(err);
-      break;
-    }
-    ++killed;
-  }
+  std::vector<std::string> all = words(folder, saves, "cut");
+  all.push_back("--resume");
+  const KilledRuns runs = run_and_kill(INSTANTNET_PROGRAM, all, rng, 5, 900'000);
+  ASSERT_EQ(runs.last.code, 0) << runs.last.err;
   for (const char* name :
        {"last/weights.safetensors", "last/optimizer.safetensors", "network.yaml", "search.json"})
     EXPECT_EQ(slurp(folder / (std::string("cut/") + name)),
               slurp(folder / (std::string("whole/") + name)))
-        << name << ", seed " << seed << ", killed " << killed << " times";
+        << name << ", seed " << seed << ", killed " << runs.killed << " times";
 }
 
 TEST(SearchVerb, InterruptedItSavesAndSaysHowToContinue) {
   TempFolder folder;
-  std::vector<std::string> all =
-      words(folder, {"--set", "epochs=100000", "--set", "checkpoint_steps=1"});
-  all.insert(all.begin(), INSTANTNET_PROGRAM);
-  std::vector<char*> argv;
-  for (std::string& word : all) argv.push_back(word.data());
-  argv.push_back(nullptr);
-  const auto in = run_program_detail::temporary(), out = run_program_detail::temporary(),
-             err = run_program_detail::temporary();
-  const pid_t child = fork();
-  if (child == 0) run_program_detail::become(argv.data(), in, out, err);
+  StartedProgram started(INSTANTNET_PROGRAM,
+                         words(folder, {"--set", "epochs=100000", "--set", "checkpoint_steps=1"}));
   for (int i = 0; i < 1000 && !fs::exists(folder / "run/last/digests.txt"); ++i) ::usleep(20000);
-  ::kill(child, SIGINT);
-  int status = 0;
-  ::waitpid(child, &status, 0);
-  EXPECT_EQ(WEXITSTATUS(status), 130);
-  EXPECT_THAT(run_program_detail::contents(err), HasSubstr("continue with: instantnet search -c"));
+  started.send(SIGINT);
+  const ProgramResult result = started.result();
+  EXPECT_EQ(result.code, 130);
+  EXPECT_THAT(result.err, HasSubstr("continue with: instantnet search -c"));
 }
 
 TEST(SearchVerb, HelpShowsKeysPresetsAndSpaces) {

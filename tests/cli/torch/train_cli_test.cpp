@@ -62,40 +62,6 @@ std::string weights(const TempFolder& folder, const std::string& run) {
   return slurp(folder / (run + "/last/weights.safetensors"));
 }
 
-/// A run in the background.
-class Background {
- public:
-  explicit Background(std::vector<std::string> words) {
-    words.insert(words.begin(), INSTANTNET_PROGRAM);
-    for (std::string& word : words) argv_.push_back(word.data());
-    argv_.push_back(nullptr);
-    out_ = run_program_detail::temporary();
-    err_ = run_program_detail::temporary();
-    const auto in = run_program_detail::temporary();
-    child_ = fork();
-    if (child_ == 0) run_program_detail::become(argv_.data(), in, out_, err_);
-  }
-  void send(int signal_number) const { ::kill(child_, signal_number); }
-  bool ended() {
-    if (!ended_) ended_ = ::waitpid(child_, &status_, WNOHANG) == child_;
-    return ended_;
-  }
-  /// Exit code, or 128 + signal.
-  int wait() {
-    if (!ended_) ::waitpid(child_, &status_, 0);
-    ended_ = true;
-    return WIFEXITED(status_) ? WEXITSTATUS(status_) : 128 + WTERMSIG(status_);
-  }
-  std::string err() const { return run_program_detail::contents(err_); }
-
- private:
-  std::vector<char*> argv_;
-  run_program_detail::File out_{nullptr, &std::fclose}, err_{nullptr, &std::fclose};
-  pid_t child_ = 0;
-  int status_ = 0;
-  bool ended_ = false;
-};
-
 TEST(TrainVerb, TrainsAndPrintsATable) {
   TempFolder folder;
   const ProgramResult result = train(folder);
@@ -158,35 +124,28 @@ TEST(TrainVerb, KilledAtAnyMomentAndResumedItIsTheSameRun) {
                                 .count();
   const uint64_t seed = 23;
   Rng rng(seed);
-  int killed = 0;
-  for (int attempt = 0; attempt < 40; ++attempt) {
-    std::vector<std::string> words = {"train", "-c",           config(folder),
-                                      "-o",    folder / "cut", "--resume"};
-    words.insert(words.end(), saves.begin(), saves.end());
-    Background run(words);
-    if (killed < 6)
-      ::usleep(static_cast<useconds_t>(rng.below(static_cast<uint64_t>(microseconds))));
-    if (killed < 6) run.send(SIGKILL);
-    const int code = run.wait();
-    killed += code == 128 + SIGKILL ? 1 : 0;
-    if (code == 0) break;
-    ASSERT_EQ(code, 128 + SIGKILL) << run.err();
-  }
+  std::vector<std::string> words = {"train", "-c",           config(folder),
+                                    "-o",    folder / "cut", "--resume"};
+  words.insert(words.end(), saves.begin(), saves.end());
+  const KilledRuns runs =
+      run_and_kill(INSTANTNET_PROGRAM, words, rng, 6, static_cast<uint64_t>(microseconds));
+  ASSERT_EQ(runs.last.code, 0) << runs.last.err;
   EXPECT_EQ(weights(folder, "cut"), weights(folder, "whole"))
-      << "seed " << seed << ", killed " << killed << " times";
+      << "seed " << seed << ", killed " << runs.killed << " times";
   EXPECT_EQ(slurp(folder / "cut/last/optimizer.safetensors"),
             slurp(folder / "whole/last/optimizer.safetensors"));
 }
 
 TEST(TrainVerb, InterruptedItSavesAndSaysHowToContinue) {
   TempFolder folder;
-  Background run({"train", "-c", config(folder), "-o", folder / "run", "--set", "epochs=100000",
-                  "--set", "checkpoint_steps=1"});
+  StartedProgram run(INSTANTNET_PROGRAM, {"train", "-c", config(folder), "-o", folder / "run",
+                                          "--set", "epochs=100000", "--set", "checkpoint_steps=1"});
   while (!fs::exists(folder / "run/last/digests.txt") && !run.ended()) ::usleep(20000);
   run.send(SIGINT);
-  EXPECT_EQ(run.wait(), 130) << run.err();
-  EXPECT_THAT(run.err(), HasSubstr("continue with: instantnet train -c"));
-  EXPECT_THAT(run.err(), HasSubstr("--resume"));
+  const ProgramResult result = run.result();
+  EXPECT_EQ(result.code, 130) << result.err;
+  EXPECT_THAT(result.err, HasSubstr("continue with: instantnet train -c"));
+  EXPECT_THAT(result.err, HasSubstr("--resume"));
   EXPECT_EQ(program({"eval", folder / "run/last"}).code, 0);
 }
 
