@@ -118,12 +118,7 @@ function costOption(systems, device, cost) {
         (v) => tick(v, cost.unit),
       ),
     ),
-    yAxis: yAxis(ink, 'accuracy', {
-      type: 'value',
-      scale: true,
-      axisLabel: {formatter: (v) => `${+v.toFixed(2)} %`},
-      ...roomy,
-    }),
+    yAxis: accuracyAxis(ink),
     tooltip: {
       trigger: 'item',
       formatter: ({data}) =>

@@ -160,12 +160,7 @@ function outcomeFigure(parent, budget) {
         'mean energy of an inference (log)',
         logScale(rows.map(mean), (v) => tick(v, 'J')),
       ),
-      yAxis: yAxis(ink, 'accuracy', {
-        type: 'value',
-        scale: true,
-        axisLabel: {formatter: (v) => `${+v.toFixed(2)} %`},
-        ...roomy,
-      }),
+      yAxis: accuracyAxis(ink),
       tooltip: {
         formatter: ({data}) =>
           tip(data.row.name, [

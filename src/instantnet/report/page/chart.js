@@ -117,6 +117,15 @@ const roomy = {
   max: (v) => v.max + (v.max - v.min || 1) * 0.15,
 };
 
+/** Accuracy upwards, in percent. */
+const accuracyAxis = (ink) =>
+  yAxis(ink, 'accuracy', {
+    type: 'value',
+    scale: true,
+    axisLabel: {formatter: (v) => `${+v.toFixed(2)} %`},
+    ...roomy,
+  });
+
 /** What a tooltip says: a heading and rows of name and value. */
 function tip(title, rows) {
   return el(
