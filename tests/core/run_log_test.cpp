@@ -22,6 +22,11 @@ Tree record(int step) { return Tree::map().set("step", Tree::of(step)); }
 
 // ---- JSON lines.
 
+TEST(RunLog, TimesAlwaysTakeTheSameSpace) {
+  for (const double value : {0.0, 1.0, 2 * wall_time(), 0.037, 1e-9})
+    EXPECT_EQ(by_the_clock(value).scalar.size(), 12U) << value;
+}
+
 TEST(RunLog, WritesOneRecordALine) {
   const TempFolder folder;
   RunLog log(folder / "run.jsonl");

@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <bit>
 #include <cerrno>
+#include <chrono>
 #include <cstddef>
 #include <system_error>
 
@@ -186,6 +187,18 @@ class Opened {
 };
 
 }  // namespace
+
+Tree by_the_clock(double value) {
+  Tree tree;
+  tree.kind = Tree::Kind::Scalar;
+  tree.scalar = fmt::format("{:.6e}", value);
+  return tree;
+}
+
+double wall_time() {
+  using namespace std::chrono;
+  return duration<double>(system_clock::now().time_since_epoch()).count();
+}
 
 RunLog::RunLog(const std::string& path, int64_t keep_bytes) : path_(path) {
   Opened file(path);

@@ -12,6 +12,13 @@
 
 namespace instantnet {
 
+/// A number that no two runs share (a time, a rate), always 12 characters ("1.234567e+03"): so the
+/// logs of equal runs have equal lengths.
+Tree by_the_clock(double value);
+
+/// Seconds since 1970.
+double wall_time();
+
 /// Append-only JSON lines. Each record is written and flushed whole. Opening an existing file drops
 /// a last line that a crash cut short. Error (file, the system's reason) whenever something cannot
 /// be written; the file then ends with the last whole record.

@@ -1,9 +1,9 @@
 #include "instantnet/interop/hls_library.h"
 
 namespace instantnet::interop::hls {
+namespace {
 
-const char* int_header() {
-  return R"(// Integers of W bits, 1 <= W <= 64: int_t<W> and uint_t<W>.
+constexpr const char* kIntHeader = R"(// Integers of W bits, 1 <= W <= 64: int_t<W> and uint_t<W>.
 //
 // A vendor's types take their place with one typedef each. Compile with
 //   -DIN_VENDOR_INT='"my_int.h"'
@@ -131,10 +131,8 @@ using uint_t = UInt<W>;
 #endif  // IN_VENDOR_INT
 #endif  // INSTANTNET_INT_H
 )";
-}
 
-const char* pragma_header() {
-  return R"(// What a synthesis tool is told. Every macro stands for a pragma; a compiler for a processor sees
+constexpr const char* kPragmaHeader = R"(// What a synthesis tool is told. Every macro stands for a pragma; a compiler for a processor sees
 // nothing. Define IN_PRAGMAS as a file of your own to give them a meaning, for example
 //   g++:    (nothing)
 //   Vitis:  #define IN_PIPELINE(ii) IN_TEXT(HLS pipeline II=ii)
@@ -177,10 +175,8 @@ extern long long in_steps[];
 
 #endif  // INSTANTNET_HLS_H
 )";
-}
 
-const char* arithmetic_header() {
-  return R"(// The integer model: what is not a layer's sums. Images are rows of pixels of channels; >> of a
+constexpr const char* kArithmeticHeader = R"(// The integer model: what is not a layer's sums. Images are rows of pixels of channels; >> of a
 // negative number rounds down.
 #ifndef INSTANTNET_ARITHMETIC_H
 #define INSTANTNET_ARITHMETIC_H
@@ -369,6 +365,11 @@ void flatten(const In* in, Out* out) {
 
 #endif  // INSTANTNET_ARITHMETIC_H
 )";
-}
+
+}  // namespace
+
+const char* int_header() { return kIntHeader; }
+const char* pragma_header() { return kPragmaHeader; }
+const char* arithmetic_header() { return kArithmeticHeader; }
 
 }  // namespace instantnet::interop::hls

@@ -2,26 +2,12 @@
 
 #include <fmt/format.h>
 
-#include <chrono>
 #include <utility>
 
 #include "instantnet/train/loop.h"
 
 namespace instantnet::train {
 namespace {
-
-/// Always 12 characters: "1.234567e+03".
-Tree by_the_clock(double value) {
-  Tree tree;
-  tree.kind = Tree::Kind::Scalar;
-  tree.scalar = fmt::format("{:.6e}", value);
-  return tree;
-}
-
-double wall_time() {
-  using namespace std::chrono;
-  return duration<double>(system_clock::now().time_since_epoch()).count();
-}
 
 void add_scores(Tree& record, const std::vector<int>& bits, const Evaluation& evaluation,
                 const std::string& loss_key) {

@@ -90,7 +90,7 @@ class Place {
 std::vector<std::string> lasting_parts() {
   return {"search/network.yaml",
           "search/search.json",
-          "train/best/weights.safetensors",
+          "train/best",
           "model.spnet",
           "accuracy.json",
           "plans/simple3.yaml",
@@ -99,7 +99,7 @@ std::vector<std::string> lasting_parts() {
           "bundles/zc706",
           "budget/simple3.json",
           "budget/zc706.csv",
-          "rivals/sp/train/best/weights.safetensors",
+          "rivals/sp/train/best",
           "rivals/sp/accuracy.json",
           "rivals/sp/plans/simple3.yaml"};
 }
