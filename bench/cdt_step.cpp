@@ -11,8 +11,6 @@
 // thread, time on the clock with several.
 #include <fmt/core.h>
 #include <malloc.h>
-#include <sys/resource.h>
-#include <sys/wait.h>
 #include <time.h>
 #include <torch/torch.h>
 #include <unistd.h>
@@ -27,6 +25,7 @@
 #include "instantnet/core/error.h"
 #include "instantnet/net/zoo.h"
 #include "instantnet/nn/executor.h"
+#include "own_process.h"
 
 namespace {
 
@@ -52,10 +51,7 @@ struct Arm {
   nn::Layout layout;
 };
 
-struct Measured {
-  double seconds = 1e30;  // processor time with one thread, else time on the clock
-  double megabytes = 0;
-};
+using bench::Measured;
 
 nn::ModelOptions options_of(const Arm& arm, const std::string& quantizer) {
   nn::ModelOptions options;
@@ -112,29 +108,6 @@ Measured measure(const Arm& arm, int steps, int threads, const std::string& oper
   return measured;
 }
 
-/// Runs the arm in a child process and reads its time and peak memory.
-Measured in_a_process(const Arm& arm, int steps, int threads, const std::string& operation,
-                      const std::string& quantizer) {
-  int ends[2];
-  if (pipe(ends) != 0) fail("bench", "the system gave no pipe.");
-  const pid_t child = fork();
-  if (child == 0) {
-    const Measured measured = measure(arm, steps, threads, operation, quantizer);
-    const bool written = write(ends[1], &measured, sizeof measured) == sizeof measured;
-    _exit(written ? 0 : 1);
-  }
-  close(ends[1]);
-  Measured measured;
-  const bool read_all = read(ends[0], &measured, sizeof measured) == sizeof measured;
-  close(ends[0]);
-  int status = 0;
-  rusage usage{};
-  wait4(child, &status, 0, &usage);
-  if (!read_all || status != 0) fail("bench", fmt::format("the arm '{}' failed.", arm.name));
-  measured.megabytes = static_cast<double>(usage.ru_maxrss) / 1024.0;
-  return measured;
-}
-
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -157,7 +130,8 @@ int main(int argc, char** argv) {
     std::array<Measured, 3> best{};
     for (int round = 0; round < 2; ++round)
       for (size_t i = 0; i < arms.size(); ++i) {
-        const Measured now = in_a_process(arms[i], steps, threads, operation, quantizer);
+        const Measured now = bench::in_a_process(
+            arms[i].name, [&] { return measure(arms[i], steps, threads, operation, quantizer); });
         best[i].seconds = std::min(best[i].seconds, now.seconds);
         best[i].megabytes = std::max(best[i].megabytes, now.megabytes);
       }

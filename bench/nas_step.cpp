@@ -11,8 +11,6 @@
 // processor time of a step, one thread.
 #include <fmt/core.h>
 #include <malloc.h>
-#include <sys/resource.h>
-#include <sys/wait.h>
 #include <time.h>
 #include <torch/torch.h>
 #include <unistd.h>
@@ -31,6 +29,7 @@
 #include "instantnet/nn/executor.h"
 #include "instantnet/train/loss.h"
 #include "instantnet/train/minibatch.h"
+#include "own_process.h"
 
 namespace {
 
@@ -47,10 +46,7 @@ struct Arm {
   bool fused, soft;
 };
 
-struct Measured {
-  double seconds = 1e30;
-  double megabytes = 0;
-};
+using bench::Measured;
 
 /// What the authors' search does in one iteration.
 class Step {
@@ -149,28 +145,6 @@ Measured measure(const Arm& arm, int steps, int64_t batch) {
   return measured;
 }
 
-/// Runs the arm in a child process and reads its time and peak memory.
-Measured in_a_process(const Arm& arm, int steps, int64_t batch) {
-  int ends[2];
-  if (pipe(ends) != 0) fail("bench", "the system gave no pipe.");
-  const pid_t child = fork();
-  if (child == 0) {
-    const Measured measured = measure(arm, steps, batch);
-    const bool written = write(ends[1], &measured, sizeof measured) == sizeof measured;
-    _exit(written ? 0 : 1);
-  }
-  close(ends[1]);
-  Measured measured;
-  const bool read_all = read(ends[0], &measured, sizeof measured) == sizeof measured;
-  close(ends[0]);
-  int status = 0;
-  rusage usage{};
-  wait4(child, &status, 0, &usage);
-  if (!read_all || status != 0) fail("bench", fmt::format("the arm '{}' failed.", arm.name));
-  measured.megabytes = static_cast<double>(usage.ru_maxrss) / 1024.0;
-  return measured;
-}
-
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -189,7 +163,8 @@ int main(int argc, char** argv) {
       return 0;
     }
     std::array<Measured, 3> best{};
-    for (size_t i = 0; i < arms.size(); ++i) best[i] = in_a_process(arms[i], steps, batch);
+    for (size_t i = 0; i < arms.size(); ++i)
+      best[i] = bench::in_a_process(arms[i].name, [&] { return measure(arms[i], steps, batch); });
     fmt::print("search step, the authors' space, batch {}, bits 4,8,12,16,32, one thread\n", batch);
     fmt::print("{:<24} {:>9} {:>8} {:>9} {:>8}\n", "arm", "seconds", "speed", "MiB", "memory");
     for (size_t i = 0; i < arms.size(); ++i)

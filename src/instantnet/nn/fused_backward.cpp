@@ -259,8 +259,7 @@ void FusedExecutor::backward_add(int i) {
   }
 }
 
-void FusedExecutor::backward_add_pending(int from, Value& in, const Value& out) {
-  open_gradient(in);
+void FusedExecutor::sum_pending(int from, Value& in, const Value& out, bool adds) {
   const int64_t lanes = std::min(batch_, kMostLanes);
   const float* pivot = pivot_of(from);
   in.gradient_sums =
@@ -268,9 +267,14 @@ void FusedExecutor::backward_add_pending(int from, Value& in, const Value& out) 
         const Span span = lane_span(batch_, lanes, lane);
         const int64_t offset = span.first * in.rows() * in.shape.channels;
         reduce_rows(floats(out.gradient) + offset, floats(in.stored) + offset, pivot,
-                    floats(in.gradient) + offset, (span.last - span.first) * in.rows(),
-                    in.shape.channels, in.affine, sums);
+                    adds ? floats(in.gradient) + offset : nullptr,
+                    (span.last - span.first) * in.rows(), in.shape.channels, in.affine, sums);
       });
+}
+
+void FusedExecutor::backward_add_pending(int from, Value& in, const Value& out) {
+  open_gradient(in);
+  sum_pending(from, in, out, /*adds=*/true);
 }
 
 void FusedExecutor::backward_gated_add(int i, const std::vector<float>& gates) {
@@ -295,16 +299,8 @@ double FusedExecutor::backward_gated_pending(int from, Value& in, const Value& o
   } else {
     open_gradient(in);
   }
-  const int64_t lanes = std::min(batch_, kMostLanes);
+  sum_pending(from, in, out, /*adds=*/!shares);
   const float* pivot = pivot_of(from);
-  in.gradient_sums =
-      sums_over_lanes(lanes, in.shape.channels, [&](int64_t lane, ChannelSums& sums) {
-        const Span span = lane_span(batch_, lanes, lane);
-        const int64_t offset = span.first * in.rows() * in.shape.channels;
-        reduce_rows(floats(out.gradient) + offset, floats(in.stored) + offset, pivot,
-                    shares ? nullptr : floats(in.gradient) + offset,
-                    (span.last - span.first) * in.rows(), in.shape.channels, in.affine, sums);
-      });
   // <g, y> of y = scale * x + shift, where it is not clamped.
   double dot = 0;
   for (size_t c = 0; c < in.gradient_sums.sum.size(); ++c) {

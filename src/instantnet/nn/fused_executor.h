@@ -205,6 +205,9 @@ class FusedExecutor : public Executor {
   bool may_borrow(int add, int from);
   void backward_add(int i);
   void backward_add_pending(int from, Value& in, const Value& out);
+  /// The two sums a channel of an input whose batch norm is pending. `adds`: the output's gradient
+  /// is added to the input's on the way.
+  void sum_pending(int from, Value& in, const Value& out, bool adds);
   /// The same with gates. A raw input without clamp and behind a batch norm shares the Add's
   /// gradient, whatever else does: its gate goes into its batch norm's factors.
   void backward_gated_add(int i, const std::vector<float>& gates);
