@@ -298,7 +298,9 @@ const tests = {
   async 'the data of a chart can be read as a table'() {
     const {page, close} = await open(full);
     await page.locator('#training-curves summary').click();
-    assert.ok((await page.locator('#training-curves details tbody tr').count()) > 1);
+    const rows = page.locator('#training-curves details tbody tr');
+    await rows.nth(1).waitFor(); // the table is made when the browser says that it was opened
+    assert.ok((await rows.count()) > 1);
     await close();
   },
 };
